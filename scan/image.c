@@ -344,15 +344,27 @@ static void fill_slot(struct slot *slot, const struct vma *vma, struct candidate
     __atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELEASE);
 }
 
-bool image_register(int maps, const struct vma *vma, const char *name, bool promised, uint64_t tags,
-                    struct image *image)
+/* A path too long to read is as good as none. */
+static void read_path(int maps, const struct vma *vma, char *path, size_t size)
 {
+    struct vma again;
+    if (vma_query_name(maps, vma->start, &again, path, size) != 0)
+        path[0] = 0;
+}
+
+bool image_register(int maps, const struct vma *vma, image_judge *judge_path, struct image *image)
+{
+    static char path[1024], shown[1024]; /* guarded by the lock */
     uint64_t signals;
     if (!lock(&signals))
         return false;
     struct slot *slot = choose_slot(vma);
     if (slot) {
-        struct candidate found = find_file(maps, vma, name, promised);
+        bool promised = false;
+        read_path(maps, vma, path, sizeof path);
+        __builtin_memcpy(shown, path, sizeof path);
+        uint64_t tags = judge_path(shown, &promised);
+        struct candidate found = find_file(maps, vma, path, promised);
         fill_slot(slot, vma, &found, tags);
     }
     unlock(signals);

@@ -40,12 +40,14 @@ bool image_find(const struct vma *vma, struct image *image);
 /* The same from slot and generation, as they were noted earlier. False when that registration is gone. */
 bool image_recall(unsigned slot, uint32_t generation, struct image *image);
 
-/* Registers the file that is mapped at vma, or says again what it is. name is the mapping's path from maps;
-   promised says that a rule promises this file to be stable; tags are kept for the caller. A rare path: up
-   to a few system calls for each of the process's descriptors. Returns false when another thread is
-   registering or all slots are in use: forward this once. Signal-safe; blocks signals meanwhile. */
-bool image_register(int maps, const struct vma *vma, const char *name, bool promised, uint64_t tags,
-                    struct image *image);
+/* Asked once for each file, under the lock: which tags shall be kept with it, and whether a rule promises it
+   to be stable. path is as maps prints it, cut at 1023 bytes, and may be changed. */
+typedef uint64_t image_judge(char *path, bool *promised);
+
+/* Registers the file that is mapped at vma. A rare path: up to a few system calls for each of the process's
+   descriptors. Returns false when another thread is registering or all slots are in use: forward this once.
+   Signal-safe; blocks signals meanwhile. Stack: 600 bytes. */
+bool image_register(int maps, const struct vma *vma, image_judge *judge, struct image *image);
 
 /* Is what image_find returned still so, and were bytes that were read from its view since then right? */
 bool image_stands(const struct image *image);

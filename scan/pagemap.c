@@ -20,7 +20,7 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         .start = scan->position,
         .end = end,
         .vector = (uintptr_t)scan->regions,
-        .vector_length = PAGEMAP_REGIONS,
+        .vector_length = scan->capacity,
         .max_pages = max_pages,
         .category_inverted = scan->clean,
         .category_mask = scan->clean,

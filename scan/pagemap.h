@@ -18,9 +18,6 @@ enum {
     CATEGORY_HUGE = 1 << 6,
 };
 
-/* Up to 256 regions a scan costs the same (kernel 6.18); 32 keep a reset's stack under 2 KiB. */
-enum { PAGEMAP_REGIONS = 32 };
-
 /* mmap_lock is held for reading during a scan: 32 MiB of dirty pages take it for about 65 us. */
 #define PAGEMAP_SLICE ((uintptr_t)32 << 20)
 
@@ -29,7 +26,8 @@ struct pagemap_scan {
     uintptr_t position, end; /* what is still to scan */
     uint64_t clean;          /* CATEGORY_ bits of which any one makes a page clean */
     uint64_t asked;          /* CATEGORY_ bits to return; fewer make fewer, longer regions */
-    struct page_region regions[PAGEMAP_REGIONS];
+    struct page_region *regions;
+    unsigned capacity; /* of regions */
 };
 
 /* Finds the next dirty regions: present or swapped, and in none of the clean categories. Scans one slice at

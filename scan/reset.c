@@ -5,6 +5,7 @@
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
+#include "scan/regions.h"
 
 /* After so many runs that only the real call may touch, one real call for all the rest is cheaper. */
 enum { FORWARDED_RUNS = 16 };
@@ -45,21 +46,23 @@ static int copy_safely(uintptr_t start, const char *from, size_t length)
     return count == (long)length ? 0 : count < 0 ? (int)count : -EFAULT;
 }
 
-static int restore_run(const struct scan_files *files, const struct reset_piece *piece, uintptr_t start,
-                       uintptr_t end)
+static int restore_from_image(const struct reset_span *span, const struct image *image, uint64_t offset,
+                              uintptr_t start, size_t length)
 {
-    if (!piece->image) {
-        if (piece->careful)
-            return fill_safely(files->zero, start, end - start);
-        fill_with_zeroes(start, end - start);
-        return 0;
-    }
-    uint64_t offset = piece->offset + (start - piece->start);
-    if (offset + (end - start) > piece->image->size)
+    if (offset + length > image->size)
         return -EFAULT;
-    if (piece->careful || piece->image->kind == IMAGE_STABLE)
-        return copy_safely(start, piece->image->view + offset, end - start);
-    copy_bytes(start, piece->image->view + offset, end - start);
+    if (span->careful || image->kind == IMAGE_STABLE)
+        return copy_safely(start, image->view + offset, length);
+    copy_bytes(start, image->view + offset, length);
+    return 0;
+}
+
+static int restore_zeroes(const struct scan_files *files, const struct reset_span *span, uintptr_t start,
+                          size_t length)
+{
+    if (span->careful)
+        return fill_safely(files->zero, start, length);
+    fill_with_zeroes(start, length);
     return 0;
 }
 
@@ -90,77 +93,158 @@ static int scan_once(struct pagemap_scan *scan, struct reset_account *account)
     return count;
 }
 
+/* A span in the middle of its scan. */
+struct progress {
+    const struct scan_files *files;
+    const struct reset_span *span;
+    struct reset_account *account;
+    struct pagemap_scan scan;
+    unsigned piece; /* the piece that holds piece_start */
+    uintptr_t piece_start;
+    unsigned forwarded_runs;
+};
+
+/* Restores one run's part in one piece. Where pieces are scanned as one, zero pages are reported: they are
+   clean in anonymous memory, but may be CoWed pages of a file (KSM with use_zero_pages). */
+static int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
+{
+    const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    struct reset_account *account = progress->account;
+    uint64_t pages = (end - start) / PAGE;
+    if (!piece->image && categories & CATEGORY_ZERO)
+        return 0;
+    account->pages_restored += pages;
+    account->pages_left -= pages;
+    if (!piece->image)
+        return restore_zeroes(progress->files, progress->span, start, end - start);
+    return restore_from_image(progress->span, piece->image, piece->offset + (start - progress->piece_start),
+                              start, end - start);
+}
+
 /* A swap entry, a guard or poison marker and a migrating page all show as SWAPPED: writing would swap in,
    fault or destroy, the real call is exact. A huge page is dropped or split as the real call does it. */
-static int restore_regions(const struct scan_files *files, const struct reset_piece *piece,
-                           const struct pagemap_scan *scan, int count, struct reset_account *account,
-                           unsigned *forwarded_runs)
+static int restore_run(struct progress *progress, const struct page_region *run)
 {
     int error = 0;
-    uint64_t before = clock_now(account->restore_ns);
-    for (int i = 0; i < count && !error; i++) {
-        const struct page_region *run = &scan->regions[i];
-        uint64_t pages = (run->end - run->start) / PAGE;
-        if (run->categories & CATEGORY_FILE) {
-            error = -ESTALE;
-        } else if (run->categories & (CATEGORY_SWAPPED | CATEGORY_HUGE)) {
-            error = give_to_kernel(account, run->start, run->end);
-            ++*forwarded_runs;
-        } else {
-            error = restore_run(files, piece, run->start, run->end);
-            account->pages_restored += pages;
-            account->pages_left -= pages;
-        }
+    if (run->categories & CATEGORY_FILE)
+        return -ESTALE;
+    if (run->categories & (CATEGORY_SWAPPED | CATEGORY_HUGE) && !(run->categories & CATEGORY_ZERO)) {
+        progress->forwarded_runs++;
+        return give_to_kernel(progress->account, run->start, run->end);
     }
-    if (account->restore_ns)
-        *account->restore_ns += clock_now(account->restore_ns) - before;
+    for (uintptr_t at = run->start; at < run->end && !error;) {
+        const struct reset_piece *piece = &progress->span->piece[progress->piece];
+        if (at >= piece->end) {
+            progress->piece_start = piece->end;
+            progress->piece++;
+            continue;
+        }
+        uintptr_t end = run->end < piece->end ? run->end : piece->end;
+        error = restore_part(progress, at, end, run->categories);
+        at = end;
+    }
     return error;
 }
 
-static int reset_scanned(const struct scan_files *files, const struct reset_piece *piece,
-                         struct reset_account *account, uintptr_t *stopped)
+/* The runs of one scan, which began at from. One outside it would be written to all the same: the vector was
+   clobbered. */
+static int restore_runs(struct progress *progress, uintptr_t from, int count)
 {
-    /* In anonymous memory asking for FILE reads every page's struct page: only when it is in doubt. The zero
-       page is clean there; in a private file mapping it may be a CoWed page (KSM with use_zero_pages). */
-    struct pagemap_scan scan = {
-        .fd = files->pagemap,
-        .position = piece->start,
-        .end = piece->end,
-        .clean = piece->image ? CATEGORY_FILE : CATEGORY_ZERO,
-        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE | (piece->unconfirmed ? CATEGORY_FILE : 0),
+    int error = 0;
+    uint64_t before = clock_now(progress->account->restore_ns);
+    for (int i = 0; i < count && !error; i++) {
+        const struct page_region *run = &progress->scan.regions[i];
+        if (run->start < from || run->end > progress->scan.position || run->end <= run->start)
+            error = -EIO;
+        else
+            error = restore_run(progress, run);
+        from = run->end;
+    }
+    if (progress->account->restore_ns)
+        *progress->account->restore_ns += clock_now(progress->account->restore_ns) - before;
+    return error;
+}
+
+static int images_stand(const struct reset_span *span)
+{
+    for (unsigned i = 0; i < span->count; i++)
+        if (span->piece[i].image && !image_stands(span->piece[i].image))
+            return -ESTALE;
+    return 0;
+}
+
+/* In anonymous memory asking for FILE reads every page's struct page: only when there is an image, or when
+   the mapping is in doubt. */
+static void choose_categories(const struct reset_span *span, struct pagemap_scan *scan)
+{
+    unsigned images = 0;
+    for (unsigned i = 0; i < span->count; i++)
+        images += span->piece[i].image != NULL;
+    scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
+    scan->clean = images ? CATEGORY_FILE : CATEGORY_ZERO;
+    if (images && images < span->count)
+        scan->asked |= CATEGORY_ZERO;
+    if (span->unconfirmed)
+        scan->asked |= CATEGORY_FILE;
+}
+
+static int scan_through(const struct scan_files *files, const struct reset_span *span,
+                        struct reset_account *account, struct page_region *regions, unsigned capacity,
+                        uintptr_t *stopped)
+{
+    struct progress progress = {
+        .files = files,
+        .span = span,
+        .account = account,
+        .scan = {.fd = files->pagemap,
+                 .position = span->start,
+                 .end = span->piece[span->count - 1].end,
+                 .regions = regions,
+                 .capacity = capacity},
+        .piece_start = span->start,
     };
-    unsigned forwarded_runs = 0;
-    while (scan.position < scan.end) {
-        if (account->pages_left == 0 || forwarded_runs >= FORWARDED_RUNS) {
-            *stopped = scan.position;
+    choose_categories(span, &progress.scan);
+    while (progress.scan.position < progress.scan.end) {
+        uintptr_t from = progress.scan.position;
+        if (account->pages_left == 0 || progress.forwarded_runs >= FORWARDED_RUNS) {
+            *stopped = from;
             return 1;
         }
-        int count = scan_once(&scan, account);
-        if (count < 0)
-            return count;
-        int error = restore_regions(files, piece, &scan, count, account, &forwarded_runs);
+        int count = scan_once(&progress.scan, account);
+        int error = count < 0 ? count : restore_runs(&progress, from, count);
         if (error)
             return error;
     }
-    return piece->image && !image_stands(piece->image) ? -ESTALE : 0;
+    return images_stand(span);
 }
 
-static int reset_blind(const struct scan_files *files, const struct reset_piece *piece,
-                       struct reset_account *account)
+static __attribute__((noinline)) int scan_on_stack(const struct scan_files *files,
+                                                   const struct reset_span *span,
+                                                   struct reset_account *account, uintptr_t *stopped)
 {
-    uint64_t before = clock_now(account->restore_ns), pages = (piece->end - piece->start) / PAGE;
-    int error = fill_safely(files->zero, piece->start, piece->end - piece->start);
+    struct page_region regions[REGIONS_FEW];
+    return scan_through(files, span, account, regions, REGIONS_FEW, stopped);
+}
+
+int reset_scanned(const struct scan_files *files, const struct reset_span *span,
+                  struct reset_account *account, uintptr_t *stopped)
+{
+    struct regions_claim claim;
+    struct page_region *regions = regions_claim(&claim);
+    if (!regions)
+        return scan_on_stack(files, span, account, stopped);
+    int result = scan_through(files, span, account, regions, REGIONS_MANY, stopped);
+    regions_release(&claim);
+    return result;
+}
+
+int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end, struct reset_account *account)
+{
+    uint64_t before = clock_now(account->restore_ns), pages = (end - start) / PAGE;
+    int error = fill_safely(files->zero, start, end - start);
     account->pages_restored += pages;
     account->pages_left -= pages;
     if (account->restore_ns)
         *account->restore_ns += clock_now(account->restore_ns) - before;
     return error;
-}
-
-int reset_piece(const struct scan_files *files, const struct reset_piece *piece,
-                struct reset_account *account, uintptr_t *stopped)
-{
-    if (piece->method == RESET_BLIND && !piece->image)
-        return reset_blind(files, piece, account);
-    return reset_scanned(files, piece, account, stopped);
 }

@@ -5,7 +5,7 @@
 static struct {
     struct counters block[COUNTER_BLOCKS] __attribute__((aligned(64)));
     int64_t kept[RULES_MAX], kept_total, kept_peak; /* bytes */
-    uint32_t next_block;
+    uint32_t next_block;                            /* that no thread has yet */
 } state;
 
 /* initial-exec: no call to __tls_get_addr, which may allocate. */
@@ -15,14 +15,20 @@ static THREAD_LOCAL uint32_t thread_turn;
 
 static struct counters *own_block(void)
 {
-    if (!thread_block)
-        thread_block = 1 + __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED) % COUNTER_BLOCKS;
+    if (__builtin_expect(!thread_block, 0)) {
+        uint32_t given = __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED);
+        thread_block = given < COUNTER_BLOCKS ? given + 1 : COUNTER_BLOCKS;
+    }
     return &state.block[thread_block - 1];
 }
 
+/* To a word of own_block's. */
 static void add(uint64_t *to, uint64_t amount)
 {
-    __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
+    if (__builtin_expect(thread_block < COUNTER_BLOCKS, 1))
+        __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
+    else
+        __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
 }
 
 void count(enum counter counter, uint64_t amount)
@@ -33,7 +39,18 @@ void count(enum counter counter, uint64_t amount)
 
 void count_declined(enum reason reason)
 {
-    add(&own_block()->declined[reason], 1);
+    struct counters *block = own_block();
+    add(&block->counter[COUNTER_forwarded], 1);
+    add(&block->declined[reason], 1);
+}
+
+void count_real_call(enum reason reason, uint64_t pages)
+{
+    struct counters *block = own_block();
+    add(&block->counter[COUNTER_forwarded], 1);
+    add(&block->counter[COUNTER_real_calls], 1);
+    add(&block->counter[COUNTER_pages_forwarded], pages);
+    add(&block->declined[reason], 1);
 }
 
 void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)

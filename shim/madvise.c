@@ -6,74 +6,68 @@
 #include <sys/mman.h>
 
 #include "scan/prim.h"
-#include "shim/live.h"
 #include "shim/next.h"
 #include "shim/reset_call.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
-
-/* A caller may be discarding the stack it runs on, from just below its own frame (coroutines, glibc's exiting
-   threads): a reset's frames would lie in what is dropped. Then nothing may be pushed before the real call.
- */
-enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 };
-
-static inline __attribute__((always_inline)) bool covers_stack(uintptr_t start, size_t length)
-{
-    uintptr_t stack;
-    __asm__("mov %%rsp, %0" : "=r"(stack));
-    return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length;
-}
 
 static bool is_reset(int advice)
 {
     return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
 }
 
-/* After the real call has returned the stack may be used again. */
-static __attribute__((noinline)) long count_on_stack(long result, size_t length)
-{
-    if (!process.inert) {
-        state_enter();
-        count(COUNTER_real_calls, 1);
-        count(COUNTER_forwarded, 1);
-        if (result == 0)
-            count(COUNTER_pages_forwarded, (length + PAGE - 1) / PAGE);
-        count_declined(REASON_own_stack);
-        live_publish();
-        statistics_now_and_then();
-    }
-    return result;
-}
-
-/* Not one of ours, or nothing to do. */
-static __attribute__((noinline)) long pass_on(uintptr_t start, size_t length, int advice)
+/* Of a call that the kernel answered before anything else was done. */
+static __attribute__((noinline)) void count_passed_on(int advice, size_t length, long result)
 {
     if (process.inert)
-        return prim_madvise(start, length, advice);
+        return;
     state_enter();
-    long result = pass_on_madvise(start, length, advice);
-    live_publish();
-    if (process.finished)
-        statistics_now_and_then();
+    if (is_reset(advice)) {
+        reset_count_forwarded(REASON_own_stack, length, result);
+        return;
+    }
+    count(COUNTER_real_calls, 1);
+    statistics_after_call(false);
+}
+
+static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
+                                                         uintptr_t caller)
+{
+    if (is_reset(advice) && !process.inert)
+        return reset_call(start, length, advice, caller);
+    long result = prim_madvise(start, length, advice);
+    count_passed_on(advice, length, result);
     return result;
 }
 
 long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
 {
-    if (!is_reset(advice) || process.inert)
-        return pass_on(start, length, advice);
-    return reset_call(start, length, advice, caller);
+    return answer(start, length, advice, caller);
 }
 
-EXPORT int madvise(void *address, size_t length, int advice)
+int madvise_apart(void *address, size_t length, int advice)
 {
-    uintptr_t start = (uintptr_t)address, caller = (uintptr_t)__builtin_return_address(0);
-    if (covers_stack(start, length) && is_reset(advice))
-        return (int)with_errno(count_on_stack(prim_madvise(start, length, advice), length));
-    return (int)with_errno(answer_madvise(start, length, advice, caller));
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
+}
+
+int madvise_over_stack(long result, size_t length, int advice)
+{
+    count_passed_on(advice, length, result);
+    return (int)with_errno(result);
 }
 
 /* ---- process_madvise ---- */
+
+/* Does a range meet this stack? A vector that holds such a range is the kernel's to answer, as madvise's is.
+ */
+enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 };
+
+static bool covers_stack(uintptr_t start, size_t length)
+{
+    uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
+    return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length;
+}
 
 enum { SELF_THREAD = -10000, SELF_GROUP = -10001, VECTOR_MAX = 1024, CHUNK = 8 };
 
@@ -171,13 +165,11 @@ static long forward_vector(int pidfd, const struct iovec *vector, size_t length,
     count(COUNTER_real_calls, 1);
     if (ours) {
         enum reason standing = standing_reason();
-        count(COUNTER_forwarded, 1);
         count_declined(standing == REASON_COUNT ? REASON_vector : standing);
         if (result > 0)
             __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
     }
-    live_publish();
-    statistics_now_and_then();
+    statistics_after_call(false);
     return result;
 }
 

@@ -7,16 +7,12 @@
 #include "shim/plan_cache.h"
 #include "shim/state.h"
 
-/* Only once for each file, or after it was not used for a while. */
-static __attribute__((noinline)) bool register_image(const struct vma *vma, struct image *image)
+static uint64_t judge_file(char *path, bool *promised)
 {
-    char name[NAME_SHOWN];
-    struct vma again;
-    if (vma_query_name(process.files.maps, vma->start, &again, name, sizeof name) != 0)
-        name[0] = 0;
-    uint32_t files = region_file_matches(&process.rules, name);
-    bool promised = region_promises(&process.rules, files) != 0;
-    return image_register(process.files.maps, vma, name, promised, files, image);
+    region_normalise(path);
+    uint32_t files = region_file_matches(&process.rules, path);
+    *promised = region_promises(&process.rules, files) != 0;
+    return files;
 }
 
 /* Why a file's image cannot be restored from under this rule; or REASON_COUNT. */
@@ -50,7 +46,7 @@ static enum reason plan_piece(const struct call *call, const struct vma *vma, ui
     if (!anonymous && piece->hindrance == REASON_COUNT) {
         if (!process.procmap)
             piece->hindrance = REASON_no_maps;
-        else if (!image_find(vma, &image) && !register_image(vma, &image))
+        else if (!image_find(vma, &image) && !image_register(process.files.maps, vma, judge_file, &image))
             return REASON_busy;
     }
     piece->rule = region_match(&process.rules, call, anonymous, (uint32_t)image.tags, position, &piece->end);

@@ -30,6 +30,13 @@ enum decision policy_decide(const struct policy_input *input)
     return DECIDE_SCAN;
 }
 
+/* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 5 ns
+   hot, and 40 cold. */
+bool policy_scans_together(uint64_t dirty_pages)
+{
+    return dirty_pages <= 64;
+}
+
 uint32_t policy_after_scan(uint32_t streak, uint64_t pages, uint64_t dirty)
 {
     if (dirty * 4 < pages * 3)

@@ -19,6 +19,10 @@ struct policy_input {
 
 enum decision policy_decide(const struct policy_input *input);
 
+/* Should an image and the anonymous memory behind it be scanned as one, when so many pages are expected to be
+   dirty in all? It saves a scan, but asks more of each page. */
+bool policy_scans_together(uint64_t dirty_pages);
+
 /* The streak after a scan that found dirty of pages, or after a blind restore (which learns nothing). A
    streak counts resets of a slot that was mostly dirty each time it was looked at. */
 uint32_t policy_after_scan(uint32_t streak, uint64_t pages, uint64_t dirty);

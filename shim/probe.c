@@ -22,12 +22,15 @@ static struct probe_result try_calls(struct scan_files *files, bool filtered)
     if (scan_files_open(files) != 0)
         return failure(denied, "/proc/self/pagemap or /proc/self/maps cannot be opened");
     page[0] = 1;
+    struct page_region region;
     struct pagemap_scan scan = {
         .fd = files->pagemap,
         .position = (uintptr_t)page,
         .end = (uintptr_t)page + PAGE,
         .clean = CATEGORY_ZERO,
         .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
+        .regions = &region,
+        .capacity = 1,
     };
     int found = pagemap_next(&scan, 1);
     if (found == -ENOTTY)

@@ -5,27 +5,21 @@
 #include "scan/prim.h"
 #include "shim/glob.h"
 
-/* Longer paths match no file pattern: the name is read into a buffer of this size too. */
-static bool file_matches(const char *pattern, const char *path)
+void region_normalise(char *path)
 {
-    char name[NAME_SHOWN];
     static const char memfd[] = "/memfd:", deleted[] = " (deleted)";
     size_t length = strlen(path), tail = sizeof deleted - 1;
     if (length > tail && strcmp(path + length - tail, deleted) == 0)
-        length -= tail;
-    if (length >= sizeof name)
-        return false;
-    memcpy(name, path, length);
-    name[length] = 0;
-    bool is_memfd = strncmp(name, memfd, sizeof memfd - 1) == 0;
-    return glob_matches(pattern, is_memfd ? name + 1 : name);
+        path[length - tail] = 0;
+    if (strncmp(path, memfd, sizeof memfd - 1) == 0)
+        memmove(path, path + 1, strlen(path));
 }
 
 uint32_t region_file_matches(const struct rules *rules, const char *path)
 {
     uint32_t matches = 0;
     for (unsigned i = 0; i < rules->count; i++)
-        if (rules->rule[i].file && file_matches(rules->rule[i].file, path))
+        if (rules->rule[i].file && glob_matches(rules->rule[i].file, path))
             matches |= 1u << i;
     return matches;
 }

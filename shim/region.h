@@ -10,7 +10,7 @@
 #include "shim/counters.h"
 #include "shim/rules.h"
 
-/* Longer paths match no pattern. */
+/* A calling object with a longer path matches no pattern. */
 enum { NAME_SHOWN = 512 };
 
 /* What is known of a call before its mappings are. */
@@ -19,8 +19,11 @@ struct call {
     uint32_t callers;     /* bit i: rule i's caller pattern matches the calling object */
 };
 
-/* bit i: rule i's file pattern matches path, which is as maps prints it. A memfd's path is matched as
-   `memfd:NAME`; " (deleted)" is left out. */
+/* Turns a path as maps prints it into what file= matches: without " (deleted)", and a memfd as `memfd:NAME`.
+ */
+void region_normalise(char *path);
+
+/* bit i: rule i's file pattern matches the normalised path. */
 uint32_t region_file_matches(const struct rules *rules, const char *path);
 
 /* bit i: rule i's caller pattern matches path, or its base name. */
@@ -35,7 +38,7 @@ bool region_may_match(const struct rules *rules, const struct call *call);
 int region_match(const struct rules *rules, const struct call *call, bool anonymous, uint32_t files,
                  uintptr_t position, uintptr_t *end);
 
-/* Bit i: rule i is within the call's bounds and promises a file with these matches to be stable. */
+/* bit i: rule i promises that a file with these matches is stable. */
 uint32_t region_promises(const struct rules *rules, uint32_t files);
 
 /* Why a mapping can never be written to by a reset: protection, shared, hugetlb; or REASON_COUNT. */

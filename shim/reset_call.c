@@ -6,7 +6,6 @@
 #include "scan/prim.h"
 #include "scan/reset.h"
 #include "shim/caller.h"
-#include "shim/live.h"
 #include "shim/message.h"
 #include "shim/plan.h"
 #include "shim/policy.h"
@@ -17,12 +16,6 @@
 
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
 #define USER_END ((uintptr_t)1 << 56)
-
-long pass_on_madvise(uintptr_t start, size_t length, int advice)
-{
-    count(COUNTER_real_calls, 1);
-    return prim_madvise(start, length, advice);
-}
 
 static uint64_t clock_now(void)
 {
@@ -36,26 +29,29 @@ static uint64_t pages_of(size_t length)
     return length / PAGE + (length % PAGE != 0);
 }
 
-/* The real call, over the whole range, as the program made it. */
-static long forward(uintptr_t start, size_t length, int advice, enum reason reason, uint32_t matched)
+void reset_count_forwarded(enum reason reason, size_t length, long result)
 {
-    bool timed = counters_timed_turn();
+    count_real_call(reason, result == 0 ? pages_of(length) : 0);
+    statistics_after_call(counters_timed_turn());
+}
+
+/* The real call, over the whole range, as the program made it. */
+static long forward(const struct call *call, size_t length, int advice, enum reason reason, uint32_t matched,
+                    bool timed)
+{
     uint64_t before = timed ? clock_now() : 0;
-    long result = prim_madvise(start, length, advice);
+    long result = prim_madvise(call->start, length, advice);
     if (timed)
         count(COUNTER_forward_ns, (clock_now() - before) * TIMED_TURNS);
-    count(COUNTER_real_calls, 1);
-    count(COUNTER_forwarded, 1);
-    count_declined(reason);
-    if (result == 0)
-        count(COUNTER_pages_forwarded, pages_of(length));
+    count_real_call(reason, result == 0 ? pages_of(length) : 0);
     count_rules(matched, 0, matched);
     return result;
 }
 
-/* What can be said before the mappings are known. */
-static enum reason judge_call(uintptr_t start, size_t length, uintptr_t caller, struct call *call)
+enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct call *call)
 {
+    if (!state_enter())
+        return REASON_busy;
     enum reason standing = standing_reason();
     if (standing != REASON_COUNT)
         return standing;
@@ -79,6 +75,7 @@ struct work {
     uint64_t scan_ns, restore_ns, forward_ns; /* measured when timed */
     bool timed;
     uint32_t served;           /* bit i: rule i served a piece */
+    uint32_t epoch;            /* of forks, when it began */
     uintptr_t pending;         /* [pending, position) waits for the real call */
     enum reason first_decline; /* of the pieces that wait */
 };
@@ -113,45 +110,80 @@ static void remember_slot(uintptr_t start, unsigned rule, uint32_t streak, uint6
     count_kept(rule, (int64_t)after.kept * PAGE);
 }
 
-static enum decision decide(const struct work *work, const struct plan_piece *piece, uintptr_t start,
-                            uint32_t streak, uint64_t keep_pages)
+static bool is_servable(const struct plan_piece *piece)
 {
-    uint64_t spent = work->account.pages_restored;
+    return piece->hindrance == REASON_COUNT;
+}
+
+static enum decision decide(const struct work *work, const struct plan_piece *piece, uintptr_t start)
+{
+    if (!is_servable(piece))
+        return DECIDE_FORWARD;
+    uint64_t keep_pages = process.rules.rule[piece->rule].keep / PAGE, spent = work->account.pages_restored;
     struct policy_input input = {
         .rule = process.rules.rule[piece->rule].policy,
         .blind_possible = piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
         .pages = (piece->end - start) / PAGE,
         .pages_left = keep_pages > spent ? keep_pages - spent : 0,
-        .streak = streak,
+        .streak = slot_read(start).streak,
     };
     return policy_decide(&input);
 }
 
-/* Resets one piece. Returns as reset_piece does, or -EAGAIN: the policy says forward. */
-static int serve_piece(struct work *work, const struct plan_piece *piece, uintptr_t start, uintptr_t *stopped)
+/* How many pieces from this one on are reset in one go: those after it that are to be scanned too and share
+   its rule, as long as few pages are dirty in all. */
+static unsigned pieces_together(const struct work *work, unsigned first, uintptr_t start)
 {
-    uint64_t keep_pages = process.rules.rule[piece->rule].keep / PAGE;
-    uint32_t streak = slot_read(start).streak;
-    enum decision decision = decide(work, piece, start, streak, keep_pages);
-    if (decision == DECIDE_FORWARD)
-        return -EAGAIN;
-    struct reset_account *account = &work->account;
-    uint64_t restored = account->pages_restored, pages = (piece->end - start) / PAGE;
-    struct reset_piece reset = {
+    const struct plan *plan = work->plan;
+    uint64_t kept = slot_read(start).kept;
+    unsigned count = 1;
+    for (; first + count < plan->count; count++) {
+        const struct plan_piece *next = &plan->piece[first + count];
+        uintptr_t next_start = plan->piece[first + count - 1].end;
+        kept += slot_read(next_start).kept;
+        if (next->rule != plan->piece[first].rule || !policy_scans_together(kept) ||
+            decide(work, next, next_start) != DECIDE_SCAN)
+            break;
+    }
+    return count;
+}
+
+static int scan_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start, uintptr_t *stopped)
+{
+    struct reset_piece piece[PLAN_PIECES];
+    for (unsigned i = 0; i < count; i++) {
+        const struct plan_piece *from = &work->plan->piece[first + i];
+        piece[i] = (struct reset_piece){from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image,
+                                        from->offset};
+    }
+    struct reset_span span = {
         .start = start,
-        .end = piece->end,
-        .image = piece->image.kind == IMAGE_NONE ? NULL : &piece->image,
-        .offset = piece->offset,
-        .method = decision == DECIDE_BLIND ? RESET_BLIND : RESET_SCAN,
+        .piece = piece,
+        .count = count,
         .careful = process.careful || work->plan->unconfirmed,
         .unconfirmed = work->plan->unconfirmed,
     };
-    account->pages_left = keep_pages - restored;
-    int result = reset_piece(&process.files, &reset, account, stopped);
-    restored = account->pages_restored - restored;
-    streak =
-        decision == DECIDE_BLIND ? policy_after_blind(streak) : policy_after_scan(streak, pages, restored);
-    remember_slot(start, (unsigned)piece->rule, streak, result < 0 ? 0 : restored);
+    return reset_scanned(&process.files, &span, &work->account, stopped);
+}
+
+/* Resets the pieces [first, first+count), which begin at start. Returns as reset_scanned does. */
+static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
+                        enum decision decision, uintptr_t *stopped)
+{
+    const struct plan_piece *piece = &work->plan->piece[first];
+    struct reset_account *account = &work->account;
+    uintptr_t end = piece[count - 1].end;
+    uint64_t before = account->pages_restored;
+    account->pages_left = process.rules.rule[piece->rule].keep / PAGE - before;
+    int result = decision == DECIDE_BLIND ? reset_blind(&process.files, start, end, account)
+                                          : scan_pieces(work, first, count, start, stopped);
+    uint64_t restored = account->pages_restored - before, kept = result < 0 ? 0 : restored;
+    uint32_t streak = slot_read(start).streak;
+    streak = decision == DECIDE_BLIND ? policy_after_blind(streak)
+                                      : policy_after_scan(streak, (end - start) / PAGE, restored);
+    remember_slot(start, (unsigned)piece->rule, streak, kept);
+    for (unsigned i = 1; i < count; i++)
+        remember_slot(piece[i - 1].end, (unsigned)piece->rule, 0, 0);
     return result;
 }
 
@@ -161,28 +193,27 @@ static long work_through(struct work *work)
 {
     uintptr_t position = work->call->start;
     work->pending = position;
-    for (unsigned i = 0; i < work->plan->count; position = work->plan->piece[i++].end) {
+    for (unsigned i = 0; i < work->plan->count;) {
         const struct plan_piece *piece = &work->plan->piece[i];
-        uintptr_t stopped;
-        bool servable = piece->hindrance == REASON_COUNT;
-        /* What waits must be done first: a mapping that refuses the call leaves all behind it untouched. */
-        long error = servable ? real_call(work, work->pending, position) : 0;
-        if (error)
-            return error;
-        int result = servable ? serve_piece(work, piece, position, &stopped) : -EAGAIN;
-        if (result == -EAGAIN) {
-            if (servable)
-                work->pending = position;
+        enum decision decision = decide(work, piece, position);
+        unsigned count = decision == DECIDE_SCAN ? pieces_together(work, i, position) : 1;
+        if (decision == DECIDE_FORWARD) {
             if (work->first_decline == REASON_COUNT)
-                work->first_decline = servable ? REASON_policy : piece->hindrance;
-            continue;
+                work->first_decline = is_servable(piece) ? REASON_policy : piece->hindrance;
+        } else {
+            /* What waits goes first: a mapping that refuses the call leaves all behind it untouched. */
+            uintptr_t stopped;
+            long error = real_call(work, work->pending, position);
+            int result = error ? (int)error : serve_pieces(work, i, count, position, decision, &stopped);
+            if (result < 0)
+                return result;
+            work->served |= 1u << piece->rule;
+            if (result == 1)
+                return real_call(work, stopped, work->call->end);
+            work->pending = piece[count - 1].end;
         }
-        if (result < 0)
-            return result;
-        work->served |= 1u << piece->rule;
-        if (result == 1)
-            return real_call(work, stopped, work->call->end);
-        work->pending = piece->end;
+        position = piece[count - 1].end;
+        i += count;
     }
     return real_call(work, work->pending, work->call->end);
 }
@@ -204,7 +235,6 @@ static void count_work(const struct work *work, uint32_t matched)
     if (work->served) {
         count(COUNTER_served, 1);
     } else {
-        count(COUNTER_forwarded, 1);
         count_declined(work->first_decline);
     }
 }
@@ -219,13 +249,14 @@ static void note_failure(long error)
 }
 
 static long carry_out(const struct call *call, size_t length, int advice, const struct plan *plan,
-                      uint32_t matched)
+                      uint32_t matched, bool timed)
 {
     struct work work = {
         .call = call,
         .plan = plan,
         .account = {.advice = advice},
-        .timed = counters_timed_turn(),
+        .timed = timed,
+        .epoch = state_fork_epoch(),
         .first_decline = REASON_COUNT,
     };
     if (work.timed) {
@@ -234,12 +265,12 @@ static long carry_out(const struct call *call, size_t length, int advice, const 
     }
     long error = work_through(&work);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
-    if (!error && __atomic_load_n(process.fork_mark, __ATOMIC_RELAXED) != FORK_MARK_SET)
+    if (!error && state_fork_epoch() != work.epoch)
         error = -ESTALE;
     if (error) {
         count(COUNTER_real_calls, work.account.real_calls);
         note_failure(error);
-        return forward(call->start, length, advice, REASON_failed, matched);
+        return forward(call, length, advice, REASON_failed, matched, timed);
     }
     count_work(&work, matched);
     if (process.options.mode == MODE_VERIFY && work.served)
@@ -247,26 +278,14 @@ static long carry_out(const struct call *call, size_t length, int advice, const 
     return 0;
 }
 
-/* ---- */
-
-static enum reason plan_for(uintptr_t start, size_t length, int advice, uintptr_t caller, struct call *call,
-                            struct plan *plan, uint32_t *matched)
+long reset_serve(const struct call *call, size_t length, int advice)
 {
-    if (!state_enter())
-        return REASON_busy;
-    enum reason reason = judge_call(start, length, caller, call);
-    return reason == REASON_COUNT ? plan_call(call, advice, plan, matched) : reason;
-}
-
-long reset_call(uintptr_t start, size_t length, int advice, uintptr_t caller)
-{
-    struct call call;
     struct plan plan;
     uint32_t matched = 0;
-    enum reason reason = plan_for(start, length, advice, caller, &call, &plan, &matched);
-    long result = reason == REASON_COUNT ? carry_out(&call, length, advice, &plan, matched)
-                                         : forward(start, length, advice, reason, matched);
-    live_publish();
-    statistics_now_and_then();
+    bool timed = counters_timed_turn();
+    enum reason reason = plan_call(call, advice, &plan, &matched);
+    long result = reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, timed)
+                                         : forward(call, length, advice, reason, matched, timed);
+    statistics_after_call(timed);
     return result;
 }

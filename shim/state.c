@@ -8,7 +8,10 @@
 #include "shim/slots.h"
 #include "shim/statistics.h"
 
+static uint32_t never_forked = FORK_MARK_SET;
+
 struct state process = {
+    .fork_mark = &never_forked,
     .standing = REASON_not_ready,
     .live = -1,
     .files = {-1, -1, -1},
@@ -25,9 +28,11 @@ void state_stand_down(enum reason reason, const char *why)
         message(LOG_INFO, "forwarding every call from now on: ", why, NULL);
 }
 
+static uint32_t adoptions;
+
 static uint32_t fork_mark(void)
 {
-    return process.fork_mark ? __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) : FORK_MARK_SET;
+    return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE);
 }
 
 bool state_is_unadopted_child(void)
@@ -35,10 +40,16 @@ bool state_is_unadopted_child(void)
     return fork_mark() != FORK_MARK_SET;
 }
 
+uint32_t state_fork_epoch(void)
+{
+    return state_is_unadopted_child() ? UINT32_MAX : __atomic_load_n(&adoptions, __ATOMIC_RELAXED);
+}
+
 /* The descriptors are copies that show the parent's memory; the counters are the parent's history. */
 static void adopt(void)
 {
     process.pid = prim_getpid();
+    adoptions++;
     image_forget_lock();
     statistics_forget_lock();
     counters_clear();
@@ -53,10 +64,8 @@ static void adopt(void)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
 }
 
-bool state_enter(void)
+bool state_enter_child(void)
 {
-    if (fork_mark() == FORK_MARK_SET)
-        return true;
     /* With signals blocked, nothing can leave the mark at busy. */
     uint64_t signals = prim_block_signals();
     uint32_t wiped = 0;

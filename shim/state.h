@@ -22,7 +22,7 @@ struct state {
     uint32_t
         vectors; /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
     int pid;     /* whose state this is: a vfork child sees it too, and must not change it */
-    uint32_t *fork_mark; /* a page that a fork child finds zeroed; NULL: not set up */
+    uint32_t *fork_mark; /* a page that a fork child finds zeroed, once serving is set up */
     int live;            /* descriptor of the live file, or -1 */
     struct scan_files files;
     struct options options;
@@ -41,9 +41,18 @@ static inline enum reason standing_reason(void)
 /* Is the caller in the process whose state this is, and not in a vfork child of it? One system call. */
 bool state_is_ours(void);
 
+/* The rare part of state_enter. */
+bool state_enter_child(void);
+
 /* Every interposed call that counts or serves starts here: in a fork child's first call it makes the state
    the child's own. Returns false when that cannot be said yet (another thread is at it): forward. */
-bool state_enter(void);
+static inline bool state_enter(void)
+{
+    return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET || state_enter_child();
+}
+
+/* Changes in a fork child: what was begun before the fork must not be believed after it. */
+uint32_t state_fork_epoch(void);
 
 /* True in a fork child that has not made a call of its own. */
 bool state_is_unadopted_child(void);

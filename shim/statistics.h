@@ -3,6 +3,8 @@
 #define SHIM_STATISTICS_H
 
 #include "shim/counters.h"
+#include "shim/live.h"
+#include "shim/state.h"
 #include "shim/text.h"
 
 /* Everything a report needs. Pure to format. */
@@ -27,9 +29,18 @@ void statistics_start(const char *exe);
 /* Writes the statistics if they were asked for and belong to this process. Signal-safe. */
 void statistics_write(void);
 
-/* To be called after every call: every 10 s or so rewrites the file and lets unused images go; after the
-   destructors have run, rewrites it each time, as no later moment is known to come. */
+/* Every 10 s or so rewrites the file and lets unused images go; after the destructors have run, rewrites it
+   each time, as no later moment is known to come. */
 void statistics_now_and_then(void);
+
+/* To be called after every call. now_and_then: this is one of the few that may look at the clock. */
+static inline void statistics_after_call(bool now_and_then)
+{
+    if (process.live >= 0)
+        live_publish();
+    if (now_and_then || process.finished)
+        statistics_now_and_then();
+}
 
 /* In a fork child: frees a lock that another thread of the parent may have held. */
 void statistics_forget_lock(void);

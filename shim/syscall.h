@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Not 0: this number goes to syscall_answer. Read by syscall_entry.S. */
+/* Not 0: this number goes to syscall_answer. Read by entry.S. */
 extern const uint8_t syscall_watched[512];
 
 /* Answers a watched number as libc's syscall would: -1 with errno on failure. */

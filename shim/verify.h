@@ -7,7 +7,7 @@
 /* Compares the served pieces of a call with their snapshots, reading in a way that cannot fault and without
    asking any scan. A difference is counted and reported, and mended by the real call over the whole range,
    whose result is returned; otherwise 0. Another thread that writes to the range meanwhile looks like a
-   difference. Stack: 1.2 KiB. */
+   difference. Stack: 800 bytes. */
 long verify_call(const struct call *call, const struct plan *plan, int advice);
 
 #endif
