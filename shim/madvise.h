@@ -14,6 +14,6 @@ long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length
 /* Where entry.S's madvise goes: when the range is apart from the stack, to answer it; and when it is not,
    with the kernel's answer. Both return as libc's madvise does. */
 int madvise_apart(void *address, size_t length, int advice);
-int madvise_over_stack(long result, size_t length, int advice);
+long madvise_over_stack(long result, size_t length, int advice);
 
 #endif

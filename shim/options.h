@@ -15,7 +15,8 @@ enum { OPTION_PATH = 256 };
 
 struct options {
     enum mode mode;
-    uint64_t keep; /* bytes */
+    bool mode_is_bad; /* some mode= was: off, whatever another says */
+    uint64_t keep;    /* bytes */
     char exe[OPTION_PATH];
     char stats[OPTION_PATH]; /* "" none, "stderr", or a path with %p and %e */
     char live[OPTION_PATH];  /* "" none, or a path */

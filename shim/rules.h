@@ -29,7 +29,7 @@ struct rule {
 
 struct rules {
     unsigned count;
-    bool any_caller, any_file, any_cached; /* does some rule have one? */
+    bool any_caller, any_cached; /* does some rule have one? */
     struct rule rule[RULES_MAX];
     char text[RULES_TEXT]; /* what the rules' strings point into */
     unsigned text_used;

@@ -7,15 +7,32 @@ static uint64_t calls_of(const struct counters *counters)
     return counters->counter[COUNTER_served] + counters->counter[COUNTER_forwarded];
 }
 
-/* JSON and OpenMetrics quote alike; control bytes are left out. */
+/* The length of the UTF-8 character at bytes, or 0 when there is none. The bytes are terminated. */
+static size_t character_length(const unsigned char *bytes)
+{
+    static const unsigned char first_of[] = {0, 0, 0xc2, 0xe0, 0xf0};
+    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    if (bytes[0] > 0xf4 || (length > 1 && bytes[0] < first_of[length]))
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xf0 && bytes[1] < 0x90);
+    bool outside = (bytes[0] == 0xed && bytes[1] >= 0xa0) || (bytes[0] == 0xf4 && bytes[1] >= 0x90);
+    return overlong || outside ? 0 : length;
+}
+
+/* JSON and OpenMetrics quote alike. Control bytes and what is no UTF-8 are shown as ?. */
 static void add_quoted(struct text *text, const char *words)
 {
     text_add(text, "\"");
-    for (; *words; words++) {
+    while (*words) {
+        size_t length = character_length((const unsigned char *)words);
+        bool plain = length && (unsigned char)*words >= ' ' && *words != 127;
         if (*words == '"' || *words == '\\')
             text_add(text, "\\");
-        if ((unsigned char)*words >= ' ' && *words != 127)
-            text_add_span(text, words, 1);
+        text_add_span(text, plain ? words : "?", plain ? length : 1);
+        words += length ? length : 1;
     }
     text_add(text, "\"");
 }

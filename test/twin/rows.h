@@ -98,10 +98,13 @@ enum row {
 
 /* Reasons for declining that this program cannot bring about at will; each is still counted when it happens.
  */
-#define UNREACHABLE_REASONS(REASON) REASON(busy, "needs another thread at just the wrong moment")
+#define UNREACHABLE_REASONS(REASON)                                                                          \
+    REASON(busy, "needs another thread at just the wrong moment")                                            \
+    REASON(images, "needs more than 500 mapped files in use at once")
 
 /* Reasons that need a facility of the machine, as rows do. */
 #define NEEDY_REASONS(REASON)                                                                                \
+    REASON(pkeys, PKEY)                                                                                      \
     REASON(userfaultfd, UFFD)                                                                                \
     REASON(hugetlb, HUGETLB)
 

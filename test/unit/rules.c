@@ -54,7 +54,7 @@ Test(rules, several_in_order)
     cr_assert(parsed->rules.rule[0].anonymous && parsed->rules.rule[0].min == 4096);
     cr_assert_str_eq(parsed->rules.rule[1].file, "/x*");
     cr_assert_str_eq(parsed->rules.rule[1].text, "file=/x*,policy=scan");
-    cr_assert(parsed->rules.any_file && !parsed->rules.any_caller && !parsed->rules.any_cached);
+    cr_assert(!parsed->rules.any_caller && !parsed->rules.any_cached);
 }
 
 Test(rules, empty)

@@ -10,11 +10,6 @@
 #include "shim/options.h"
 #include "shim/rules.h"
 
-static inline struct span span_of(const char *words)
-{
-    return (struct span){words, strlen(words)};
-}
-
 /* Both parse into static memory: the structs are large. */
 struct parsed_rules {
     struct rules rules;
