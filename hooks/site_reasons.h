@@ -27,7 +27,9 @@
     REASON(mismatch, "the bytes in memory are not those of the file")                                        \
     REASON(no_thunk, "no executable memory to be had within 2 GiB")                                          \
     REASON(unwritable, "the code cannot be written")                                                         \
-    REASON(trap_blocked, "a thread blocks SIGTRAP, so it cannot be stopped at a site in use")                \
-    REASON(no_barrier, "the kernel offers no instruction barrier for a running process")
+    REASON(trap_blocked, "a thread blocks SIGTRAP, so the site cannot be changed while threads run")         \
+    REASON(traced, "a debugger is attached: it would take the trap that changing a live site needs")         \
+    REASON(no_barrier, "the kernel offers no instruction barrier for a running process")                     \
+    REASON(too_many, "more sites changed while threads ran than keepwarm remembers")
 
 #endif
