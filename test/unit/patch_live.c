@@ -1,13 +1,20 @@
 /* Sites that change while threads pass them. A program of its own: a test framework's threads would count. */
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "hooks/proc_text.h"
 #include "test/unit/patched.h"
 
 #define MUST(condition)                                                                                      \
@@ -112,12 +119,55 @@ static void a_trap_nobody_wanted_still_kills(void)
     __asm__ volatile("int3");
 }
 
+/* A kernel that refuses writes through /proc/self/mem: seccomp stands in for it. */
+static void without_proc_mem(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    int before = proc_protection((void *)site_short, 8);
+    MUST(before == (PROT_READ | PROT_EXEC));
+    while_threads_pass();
+    MUST(proc_protection((void *)site_short, 8) == before);
+    MUST(proc_protection((void *)site_long, 8) == before);
+}
+
+/* A site whose memory may not become writable either is left alone. */
+static void without_any_way_to_write(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwrite64, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    struct patched p = prepare((void *)site_short, 8);
+    struct thunk_block block;
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+    MUST(put(&p, PATCH_QUIET) == SITE_unwritable);
+    MUST(put(&p, PATCH_LIVE) == SITE_unwritable);
+    MUST(memcmp(p.mov, p.expected, 7) == 0 && site_short((void *)1, 4096, 4) == -EINVAL);
+    MUST(thunk_block_open(&block, p.mov, p.mov + 7, 1) == SITE_patchable);
+    MUST(thunk_block_seal(&block) == SITE_no_thunk && block.memory == NULL);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
     int signal; /* that must end it */
 } tests[] = {
     {"while_threads_pass", while_threads_pass, 0},
+    {"without_proc_mem", without_proc_mem, 0},
+    {"without_any_way_to_write", without_any_way_to_write, 0},
     {"not_where_a_thread_blocks_the_trap", not_where_a_thread_blocks_the_trap, 0},
     {"the_hosts_own_traps_stay_its", the_hosts_own_traps_stay_its, 0},
     {"a_trap_nobody_wanted_still_kills", a_trap_nobody_wanted_still_kills, SIGTRAP},
