@@ -2,6 +2,7 @@
    one of the numbers: of the 19 MB of code in libwasmtime 50.0.1 that is a few hundred functions. */
 #include "hooks/site_list.h"
 
+#include <emmintrin.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,22 @@ struct lister {
     size_t room;
     bool no_memory, stopped;
 };
+
+/* The first `syscall` in [at, end), or NULL. Sixteen places at a time: memmem took half of a listing's time,
+ * byte by byte. */
+static const uint8_t *next_syscall(const uint8_t *at, const uint8_t *end)
+{
+    const __m128i first = _mm_set1_epi8(0x0f), second = _mm_set1_epi8(0x05);
+    for (; end - at > 16; at += 16) {
+        __m128i here = _mm_loadu_si128((const __m128i *)at),
+                next = _mm_loadu_si128((const __m128i *)(at + 1));
+        int hits =
+            _mm_movemask_epi8(_mm_and_si128(_mm_cmpeq_epi8(here, first), _mm_cmpeq_epi8(next, second)));
+        if (hits)
+            return at + __builtin_ctz((unsigned)hits);
+    }
+    return at < end ? memmem(at, (size_t)(end - at), "\x0f\x05", 2) : NULL;
+}
 
 static bool has_number(const uint8_t *bytes, size_t size)
 {
@@ -108,7 +125,7 @@ static void list_segment(struct lister *l, const struct elf_segment *segment)
     uint64_t done = 0; /* offset behind the last function that was looked into */
     if (!code)
         return;
-    while (!l->stopped && (hit = memmem(hit, (size_t)(code + segment->file_size - hit), "\x0f\x05", 2))) {
+    while (!l->stopped && (hit = next_syscall(hit, code + segment->file_size))) {
         uint64_t at = (uint64_t)(hit - code);
         struct elf_extent function;
         struct site sites[SITES_A_FUNCTION];
