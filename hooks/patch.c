@@ -31,7 +31,7 @@
 
 #include "hooks/proc_text.h"
 
-enum { INT3 = 0xcc, JUMP_LENGTH = 5, LIVE_MOST = 1024, TRIES = 10 };
+enum { INT3 = 0xcc, JUMP_LENGTH = 5, LIVE_MOST = 1024, TRIES = 20 };
 
 /* Module state: what the SIGTRAP handler must know. */
 static struct {
@@ -83,11 +83,11 @@ static bool barrier(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up.
- */
+/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up. Ten
+   milliseconds at most; a caller with many sites had better stop at the first that is refused for this. */
 static bool trap_stays_blocked(void)
 {
-    const struct timespec moment = {.tv_nsec = 200000};
+    const struct timespec moment = {.tv_nsec = 500000};
     for (int i = 0; i < TRIES; i++) {
         if (!proc_blocks_signal(SIGTRAP))
             return false;

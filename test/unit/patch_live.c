@@ -26,12 +26,13 @@
     } while (0)
 
 static atomic_bool stop;
-static atomic_ulong passed, odd;
+static atomic_ulong passed, odd, started;
 
 /* Declined: EINVAL from the kernel; served: 5. Anything else, or a crash, is a torn site. */
 static void *pass(void *argument)
 {
     long (*site)(void *, unsigned long, long) = argument ? site_long : site_short;
+    atomic_fetch_add(&started, 1);
     while (!atomic_load(&stop)) {
         long result = site((void *)1, 4096, 4);
         if (result != 5 && result != -EINVAL)
@@ -43,7 +44,10 @@ static void *pass(void *argument)
 
 static enum site_reason put(struct patched *p, enum patch_how how)
 {
-    return patch_site(p->mov, p->expected, &p->site, p->thunk, how);
+    enum site_reason reason = patch_site(p->mov, p->expected, &p->site, p->thunk, how);
+    if (reason != SITE_patchable)
+        printf("(%s)\n", site_reason_name(reason));
+    return reason;
 }
 
 static void while_threads_pass(void)
@@ -55,6 +59,8 @@ static void while_threads_pass(void)
     MUST(patch_how_now() == PATCH_QUIET);
     for (uintptr_t i = 0; i < 4; i++)
         MUST(pthread_create(&threads[i], NULL, pass, (void *)(i & 1)) == 0);
+    while (atomic_load(&started) < 4) /* until then they block all signals */
+        usleep(1000);
     MUST(patch_how_now() == PATCH_LIVE);
     unsigned changes = 0;
     for (time_t end = time(NULL) + 4; time(NULL) < end; changes++) {
