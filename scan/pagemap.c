@@ -1,0 +1,39 @@
+#include "scan/pagemap.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include "scan/prim.h"
+
+/* include/uapi/linux/fs.h: struct pm_scan_arg. */
+struct scan_argument {
+    uint64_t size, flags, start, end, walk_end, vector, vector_length, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
+
+int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
+{
+    uintptr_t end = scan->end - scan->position > PAGEMAP_SLICE ? scan->position + PAGEMAP_SLICE : scan->end;
+    struct scan_argument argument = {
+        .size = sizeof argument,
+        .start = scan->position,
+        .end = end,
+        .vector = (uintptr_t)scan->regions,
+        .vector_length = scan->capacity,
+        .max_pages = max_pages,
+        .category_inverted = scan->clean,
+        .category_mask = scan->clean,
+        .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
+        .return_mask = scan->asked,
+    };
+    long count = prim_ioctl(scan->fd, PAGEMAP_SCAN_REQUEST, &argument);
+    if (prim_failed(count))
+        return (int)count;
+    /* A full vector or the page limit ends the walk early: go on from walk_end, never from the slice's end.
+       walk_end has also been seen unmoved by nothing but a broken kernel: that must not loop. */
+    if (argument.walk_end <= scan->position || argument.walk_end > end)
+        return -EIO;
+    scan->position = argument.walk_end;
+    return (int)count;
+}

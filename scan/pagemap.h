@@ -1,0 +1,39 @@
+/* PAGEMAP_SCAN (Linux 6.7, fs/proc/task_mmu.c): which pages of a range are dirty, in bounded slices. */
+#ifndef SCAN_PAGEMAP_H
+#define SCAN_PAGEMAP_H
+
+#include <stdint.h>
+
+/* The kernel's struct page_region and its PAGE_IS_ bits: the build machine's headers may be older. */
+struct page_region {
+    uint64_t start, end; /* addresses, multiples of the page size */
+    uint64_t categories; /* those of the return mask */
+};
+
+enum {
+    CATEGORY_FILE = 1 << 2,
+    CATEGORY_PRESENT = 1 << 3,
+    CATEGORY_SWAPPED = 1 << 4, /* swap, guard, poison, migration and uffd markers */
+    CATEGORY_ZERO = 1 << 5,    /* PFNZERO */
+    CATEGORY_HUGE = 1 << 6,
+};
+
+/* mmap_lock is held for reading during a scan: 32 MiB of dirty pages take it for about 65 us. */
+#define PAGEMAP_SLICE ((uintptr_t)32 << 20)
+
+struct pagemap_scan {
+    int fd;                  /* this process's /proc/self/pagemap */
+    uintptr_t position, end; /* what is still to scan */
+    uint64_t clean;          /* CATEGORY_ bits of which any one makes a page clean */
+    uint64_t asked;          /* CATEGORY_ bits to return; fewer make fewer, longer regions */
+    struct page_region *regions;
+    unsigned capacity; /* of regions */
+};
+
+/* Finds the next dirty regions: present or swapped, and in none of the clean categories. Scans one slice at
+   the most, stops when regions are full or max_pages (at least 1) pages were found, and moves position to
+   where it stopped. Returns the number of regions (0 does not mean the end: position tells), or a negative
+   errno: ENOTTY and EBADF when fd is not a pagemap, EPERM under seccomp. Signal-safe, no allocation. */
+int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
+
+#endif

@@ -1,0 +1,59 @@
+#include "scan/regions.h"
+
+#include <stddef.h>
+
+#include "scan/prim.h"
+
+enum { VECTORS = 16 };
+
+static struct {
+    uintptr_t borrower; /* the claim's address; 0: free */
+    struct page_region region[REGIONS_MANY];
+} vectors[VECTORS];
+
+static uint64_t cookie_of(unsigned vector, uintptr_t claim)
+{
+    return (claim ^ (uint64_t)vector << 56) * 0x9e3779b97f4a7c15ULL | 1;
+}
+
+/* The borrower's stack may be gone: it is read as read(2) would. */
+static bool is_abandoned(unsigned vector, uintptr_t borrower)
+{
+    uint64_t cookie = 0;
+    struct iovec to = {&cookie, sizeof cookie}, from = {(void *)borrower, sizeof cookie};
+    long count = prim_copy_safely(&to, &from, 1);
+    return count == -14 /* EFAULT */ ||
+           (count == (long)sizeof cookie && cookie != cookie_of(vector, borrower));
+}
+
+static bool take(unsigned vector, uintptr_t from, struct regions_claim *claim)
+{
+    claim->vector = (int)vector;
+    __atomic_store_n(&claim->cookie, cookie_of(vector, (uintptr_t)claim), __ATOMIC_RELEASE);
+    return __atomic_compare_exchange_n(&vectors[vector].borrower, &from, (uintptr_t)claim, false,
+                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+struct page_region *regions_claim(struct regions_claim *claim)
+{
+    /* Threads start at different vectors, each mostly at the same one. */
+    unsigned first = (unsigned)((uintptr_t)claim >> 13);
+    for (unsigned i = 0; i < VECTORS; i++) {
+        unsigned vector = (first + i) % VECTORS;
+        if (!__atomic_load_n(&vectors[vector].borrower, __ATOMIC_RELAXED) && take(vector, 0, claim))
+            return vectors[vector].region;
+    }
+    for (unsigned vector = 0; vector < VECTORS; vector++) {
+        uintptr_t borrower = __atomic_load_n(&vectors[vector].borrower, __ATOMIC_ACQUIRE);
+        if (borrower && is_abandoned(vector, borrower) && take(vector, borrower, claim))
+            return vectors[vector].region;
+    }
+    claim->cookie = 0;
+    return NULL;
+}
+
+void regions_release(struct regions_claim *claim)
+{
+    __atomic_store_n(&vectors[claim->vector].borrower, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&claim->cookie, 0, __ATOMIC_RELAXED);
+}

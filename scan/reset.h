@@ -1,0 +1,52 @@
+/* One exact reset of a span of memory: dirty pages are written back, clean ones stay, and what must not be
+   written to is given to the real madvise. Knows nothing of who asked. */
+#ifndef SCAN_RESET_H
+#define SCAN_RESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "scan/files.h"
+#include "scan/image.h"
+
+/* A page-aligned piece within one mapping, which is private, readable and writable. */
+struct reset_piece {
+    uintptr_t end;             /* it starts where the one before ended */
+    const struct image *image; /* NULL: anonymous, its snapshot is zeroes */
+    uint64_t offset;           /* of its start in the image, bytes */
+};
+
+/* Adjacent pieces that are scanned as one. */
+struct reset_span {
+    uintptr_t start;
+    const struct reset_piece *piece;
+    unsigned count;
+    bool careful;     /* store only in ways that cannot fault */
+    bool unconfirmed; /* nobody asked the kernel about these mappings just now: give up at a page that no
+                         anonymous mapping has. Implies careful; anonymous pieces only */
+};
+
+/* One call's bounds and results, over all its spans. */
+struct reset_account {
+    int advice;          /* MADV_DONTNEED or MADV_DONTNEED_LOCKED, for the pages given to the real call */
+    uint64_t pages_left; /* how many dirty pages may still be restored */
+    uint64_t pages_scanned, pages_restored, pages_forwarded;
+    uint32_t scans, real_calls;
+    uint64_t *scan_ns, *restore_ns; /* where to add time; NULL: do not read the clock */
+};
+
+/* Scans the span and restores what is dirty. Returns 0 when all of it is done, 1 when pages_left is spent:
+   *stopped is then where the real call must go on. A negative errno says that the caller must give the whole
+   range of the call to the real madvise, which is exact after any partial reset: errors of PAGEMAP_SCAN,
+   EFAULT of a write that could not be made, ESTALE of an image that went away, or the real madvise's own.
+   Stack: under 400 bytes, or 1.2 KiB when all large vectors are lent. Signal-safe, no allocation. */
+int reset_scanned(const struct scan_files *files, const struct reset_span *span,
+                  struct reset_account *account, uintptr_t *stopped);
+
+/* Fills anonymous memory with zeroes without asking which pages are dirty, in a way that cannot fault: EFAULT
+   where a store would (a guard page, a changed protection). Returns 0 or a negative errno, as above. */
+int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end,
+                struct reset_account *account);
+
+#endif

@@ -1,0 +1,161 @@
+#include "shim/counters.h"
+
+#include <string.h>
+
+static struct {
+    struct counters block[COUNTER_BLOCKS] __attribute__((aligned(64)));
+    int64_t kept[RULES_MAX], kept_total, kept_peak; /* bytes */
+    uint32_t next_block;                            /* that no thread has yet */
+} state;
+
+/* initial-exec: no call to __tls_get_addr, which may allocate. */
+#define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+static THREAD_LOCAL uint32_t thread_block; /* 1 + index; 0: not yet given */
+static THREAD_LOCAL uint32_t thread_turn;
+
+static struct counters *own_block(void)
+{
+    if (__builtin_expect(!thread_block, 0)) {
+        uint32_t given = __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED);
+        thread_block = given < COUNTER_BLOCKS ? given + 1 : COUNTER_BLOCKS;
+    }
+    return &state.block[thread_block - 1];
+}
+
+/* To a word of own_block's. */
+static void add(uint64_t *to, uint64_t amount)
+{
+    if (__builtin_expect(thread_block < COUNTER_BLOCKS, 1))
+        __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
+    else
+        __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
+}
+
+void count(enum counter counter, uint64_t amount)
+{
+    if (amount)
+        add(&own_block()->counter[counter], amount);
+}
+
+void count_declined(enum reason reason)
+{
+    struct counters *block = own_block();
+    add(&block->counter[COUNTER_forwarded], 1);
+    add(&block->declined[reason], 1);
+}
+
+void count_real_call(enum reason reason, uint64_t pages)
+{
+    struct counters *block = own_block();
+    add(&block->counter[COUNTER_forwarded], 1);
+    add(&block->counter[COUNTER_real_calls], 1);
+    add(&block->counter[COUNTER_pages_forwarded], pages);
+    add(&block->declined[reason], 1);
+}
+
+void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
+{
+    struct counters *block = own_block();
+    for (uint32_t left = matched; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        add(&block->rule[i].matched, 1);
+        if (served >> i & 1)
+            add(&block->rule[i].served, 1);
+        if (forwarded >> i & 1)
+            add(&block->rule[i].forwarded, 1);
+    }
+}
+
+void count_kept(unsigned rule, int64_t delta)
+{
+    if (!delta)
+        return;
+    __atomic_fetch_add(&state.kept[rule], delta, __ATOMIC_RELAXED);
+    int64_t total = __atomic_add_fetch(&state.kept_total, delta, __ATOMIC_RELAXED);
+    int64_t peak = __atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED);
+    while (total > peak && !__atomic_compare_exchange_n(&state.kept_peak, &peak, total, true,
+                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static uint64_t at_least_zero(int64_t value)
+{
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak)
+{
+    for (unsigned i = 0; i < RULES_MAX; i++)
+        by_rule[i] = at_least_zero(__atomic_load_n(&state.kept[i], __ATOMIC_RELAXED));
+    *peak = at_least_zero(__atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED));
+    return at_least_zero(__atomic_load_n(&state.kept_total, __ATOMIC_RELAXED));
+}
+
+void counters_sum(struct counters *sum)
+{
+    enum { WORDS = sizeof *sum / sizeof(uint64_t) };
+    uint64_t *to = (uint64_t *)sum;
+    memset(sum, 0, sizeof *sum);
+    for (unsigned block = 0; block < COUNTER_BLOCKS; block++) {
+        uint64_t *from = (uint64_t *)&state.block[block];
+        for (unsigned i = 0; i < WORDS; i++)
+            to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    }
+}
+
+bool counters_timed_turn(void)
+{
+    return thread_turn++ % TIMED_TURNS == 0;
+}
+
+void counters_clear(void)
+{
+    memset(&state, 0, sizeof state);
+    thread_block = 0;
+}
+
+unsigned counters_block(const struct counters **block)
+{
+    *block = own_block();
+    return thread_block - 1;
+}
+
+const char *counter_name(enum counter counter)
+{
+    static const char *const names[] = {
+#define NAME(name, text) #name,
+        COUNTERS(NAME)
+#undef NAME
+    };
+    return names[counter];
+}
+
+const char *counter_text(enum counter counter)
+{
+    static const char *const texts[] = {
+#define TEXT(name, text) text,
+        COUNTERS(TEXT)
+#undef TEXT
+    };
+    return texts[counter];
+}
+
+const char *reason_name(enum reason reason)
+{
+    static const char *const names[] = {
+#define NAME(name, text) #name,
+        REASONS(NAME)
+#undef NAME
+    };
+    return names[reason];
+}
+
+const char *reason_text(enum reason reason)
+{
+    static const char *const texts[] = {
+#define TEXT(name, text) text,
+        REASONS(TEXT)
+#undef TEXT
+    };
+    return texts[reason];
+}

@@ -1,0 +1,89 @@
+/* The interposed functions that must not touch the stack before they know what is asked.
+
+   madvise: a caller may be discarding the stack it runs on, from just below its own frame (coroutines, exiting
+   threads). What a C function pushes would lie in what the kernel drops. So a range near the stack goes to the
+   kernel from here, with nothing pushed.
+
+   syscall: numbers that keepwarm watches go to C; any other is passed on by a jump with registers and stack as
+   they came, so that calls which return twice (vfork, clone) or not at all still work. */
+
+#define SYSCALL_MADVISE 28
+/* What a reset may need below the caller's frame, with room to spare; and what its caller may hold above. */
+#define STACK_BELOW 4096
+#define STACK_ABOVE 1024
+
+/* Jumps to near when [start, start+length) meets the stack around %rsp. Changes %rax and %r11. */
+.macro jump_if_near_stack start, length, near
+        leaq    -STACK_BELOW(%rsp), %rax
+        leaq    (\start,\length), %r11
+        cmpq    %r11, %rax
+        jae     1f
+        leaq    STACK_ABOVE(%rsp), %rax
+        cmpq    %rax, \start
+        jb      \near
+1:
+.endm
+
+        .text
+        .globl  madvise
+        .type   madvise, @function
+        .p2align 4
+madvise:
+        .cfi_startproc
+        endbr64
+        jump_if_near_stack %rdi, %rsi, .Lnear_stack
+        jmp     madvise_apart
+.Lnear_stack:
+        movl    $SYSCALL_MADVISE, %eax
+        syscall
+        movq    %rax, %rdi
+        jmp     madvise_over_stack      /* (result, length, advice) */
+        .cfi_endproc
+        .size   madvise, . - madvise
+
+        .globl  syscall
+        .type   syscall, @function
+        .p2align 4
+syscall:
+        .cfi_startproc
+        endbr64
+        cmpq    $511, %rdi
+        ja      .Lpass
+        leaq    syscall_watched(%rip), %r11
+        cmpb    $0, (%r11,%rdi)
+        jne     .Lwatched
+.Lpass:
+        movq    next_syscall(%rip), %rax
+        testq   %rax, %rax
+        jz      .Lraw
+        jmp     *%rax
+.Lwatched:
+        cmpq    $SYSCALL_MADVISE, %rdi
+        jne     syscall_answer          /* same arguments, the seventh still on the stack */
+        jump_if_near_stack %rsi, %rdx, .Lnear_stack_by_number
+        jmp     syscall_answer
+.Lnear_stack_by_number:
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        jmp     .Lnear_stack
+.Lraw:
+        /* Before start-up: as libc's own does it. */
+        movq    %rdi, %rax
+        movq    %rsi, %rdi
+        movq    %rdx, %rsi
+        movq    %rcx, %rdx
+        movq    %r8, %r10
+        movq    %r9, %r8
+        movq    8(%rsp), %r9
+        syscall
+        cmpq    $-4095, %rax
+        jae     .Lerror
+        ret
+.Lerror:
+        movq    %rax, %rdi
+        jmp     syscall_failed
+        .cfi_endproc
+        .size   syscall, . - syscall
+
+        .section .note.GNU-stack, "", @progbits

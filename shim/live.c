@@ -1,0 +1,121 @@
+#include "shim/live.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "scan/prim.h"
+#include "shim/message.h"
+#include "shim/state.h"
+#include "shim/statistics.h"
+
+/* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. */
+static char header[LIVE_HEADER];
+
+static void describe_layout(struct text *text)
+{
+    text_add(text, "blocks ");
+    text_add_number(text, COUNTER_BLOCKS);
+    text_add(text, " ");
+    text_add_number(text, LIVE_HEADER);
+    text_add(text, " ");
+    text_add_number(text, sizeof(struct counters) / sizeof(uint64_t));
+    text_add(text, "\ncounters");
+    for (enum counter counter = 0; counter < COUNTER_COUNT; counter++) {
+        text_add(text, " ");
+        text_add(text, counter_name(counter));
+    }
+    text_add(text, "\ndeclined");
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++) {
+        text_add(text, " ");
+        text_add(text, reason_name(reason));
+    }
+}
+
+void live_describe(void)
+{
+    struct text text;
+    if (process.live < 0)
+        return;
+    text_start(&text, header, sizeof header);
+    text_add(&text, "keepwarm-live/1\npid ");
+    text_add_number(&text, (uint64_t)process.pid);
+    text_add(&text, "\nexe ");
+    text_add(&text, statistics_exe());
+    text_add(&text, "\nmode ");
+    text_add(&text, mode_name(process.options.mode));
+    text_add(&text, "\n");
+    describe_layout(&text);
+    text_add(&text, "\nrules ");
+    text_add_number(&text, process.rules.count);
+    for (unsigned i = 0; i < process.rules.count; i++) {
+        text_add(&text, "\nrule ");
+        text_add(&text, process.rules.rule[i].text);
+    }
+    text_add(&text, "\n");
+    prim_pwrite(process.live, header, text.length, 0);
+}
+
+static long create(const char *path)
+{
+    char temporary[OPTION_PATH + 128];
+    struct text text;
+    text_start(&text, temporary, sizeof temporary);
+    text_add(&text, path);
+    text_add(&text, ".tmp.");
+    text_add_number(&text, (uint64_t)process.pid);
+    prim_call3(SYS_unlink, (long)temporary, 0, 0);
+    long fd = prim_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+    if (prim_failed(fd))
+        return fd;
+    /* A full disk is better met here than later. */
+    long size = LIVE_HEADER + COUNTER_BLOCKS * (long)sizeof(struct counters);
+    long error = prim_call6(SYS_fallocate, fd, 0, 0, size, 0, 0);
+    if (error == 0 || error == -EOPNOTSUPP || error == -ENOSYS)
+        error = prim_call3(SYS_rename, (long)temporary, (long)path, 0);
+    if (!error)
+        return scan_file_raise((int)fd);
+    prim_call3(SYS_unlink, (long)temporary, 0, 0);
+    prim_close((int)fd);
+    return error;
+}
+
+static void report_failure(long error)
+{
+    char bytes[32];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add_errno(&text, error);
+    message(LOG_INFO, "no live file: ", process.options.live, ": ", bytes, NULL);
+}
+
+void live_open(bool is_fork_child)
+{
+    char path[OPTION_PATH + 96];
+    const char *pattern = process.options.live;
+    process.live = -1;
+    if (!pattern[0] || (is_fork_child && !strstr(pattern, "%p")))
+        return;
+    long fd = statistics_path(pattern, process.pid, statistics_exe(), path, sizeof path) ? create(path)
+                                                                                         : -ENAMETOOLONG;
+    if (prim_failed(fd)) {
+        report_failure(fd);
+        return;
+    }
+    process.live = (int)fd;
+    live_describe();
+}
+
+void live_publish(void)
+{
+    if (process.live < 0)
+        return;
+    const struct counters *block;
+    unsigned index = counters_block(&block);
+    long error =
+        prim_pwrite(process.live, block, sizeof *block, LIVE_HEADER + (int64_t)(index * sizeof *block));
+    if (prim_failed(error)) {
+        process.live = -1;
+        report_failure(error);
+    }
+}

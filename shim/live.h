@@ -1,0 +1,31 @@
+/* The live file: the counters where others can read them while the process runs, and after SIGKILL.
+
+   It is written with pwrite, not mapped: a mapped file that somebody cuts short is a SIGBUS in the host. What
+   that costs after each call (150 ns on tmpfs on some hosts, 600 on others) is paid only with live= set.
+
+   Layout: a text page that describes the rest, then COUNTER_BLOCKS blocks of 64-bit words to be added up:
+     keepwarm-live/1
+     pid N / exe NAME / mode MODE
+     blocks COUNT OFFSET WORDS      bytes; words of 8 bytes a block, native byte order
+     counters NAME...               the first words of a block
+     declined NAME...               the next words
+     rules COUNT                    then matched, served, forwarded of each of RULES_MAX rules
+     rule TEXT                      a line for each of COUNT rules */
+#ifndef SHIM_LIVE_H
+#define SHIM_LIVE_H
+
+#include <stdbool.h>
+
+enum { LIVE_HEADER = 16384 };
+
+/* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
+   only where the name holds %p. On failure process.live is -1 and one line at info says why. */
+void live_open(bool is_fork_child);
+
+/* Writes the first page again: the file may have been cut short. */
+void live_describe(void);
+
+/* Writes the calling thread's counters. To be called after every call. Signal-safe. */
+void live_publish(void);
+
+#endif

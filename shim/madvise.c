@@ -1,0 +1,197 @@
+/* The interposed madvise and process_madvise. */
+#include "shim/madvise.h"
+
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "scan/prim.h"
+#include "shim/next.h"
+#include "shim/reset_call.h"
+#include "shim/state.h"
+#include "shim/statistics.h"
+
+static bool is_reset(int advice)
+{
+    return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
+}
+
+/* Of a call that the kernel answered before anything else was done. */
+static __attribute__((noinline)) void count_passed_on(int advice, size_t length, long result)
+{
+    if (process.inert)
+        return;
+    state_enter();
+    if (is_reset(advice)) {
+        reset_count_forwarded(REASON_own_stack, length, result);
+        return;
+    }
+    count(COUNTER_real_calls, 1);
+    statistics_after_call(false);
+}
+
+static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
+                                                         uintptr_t caller)
+{
+    if (is_reset(advice) && !process.inert)
+        return reset_call(start, length, advice, caller);
+    long result = prim_madvise(start, length, advice);
+    count_passed_on(advice, length, result);
+    return result;
+}
+
+long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
+{
+    return answer(start, length, advice, caller);
+}
+
+int madvise_apart(void *address, size_t length, int advice)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
+}
+
+int madvise_over_stack(long result, size_t length, int advice)
+{
+    count_passed_on(advice, length, result);
+    return (int)with_errno(result);
+}
+
+/* ---- process_madvise ---- */
+
+/* Does a range meet this stack? A vector that holds such a range is the kernel's to answer, as madvise's is.
+ */
+enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 };
+
+static bool covers_stack(uintptr_t start, size_t length)
+{
+    uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
+    return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length;
+}
+
+enum { SELF_THREAD = -10000, SELF_GROUP = -10001, VECTOR_MAX = 1024, CHUNK = 8 };
+
+/* The kernel cuts a vector's total here (MAX_RW_COUNT). */
+#define TOTAL_MAX ((size_t)0x7ffff000)
+
+/* include/uapi/linux/pidfd.h: struct pidfd_info, first version (Linux 6.13). */
+struct pidfd_information {
+    uint64_t mask, cgroup;
+    uint32_t pid, tgid, ppid, ids[8], exit_code;
+};
+#define PIDFD_GET_INFO_REQUEST _IOWR(0xFF, 11, struct pidfd_information)
+_Static_assert(sizeof(struct pidfd_information) == 64, "PIDFD_INFO_SIZE_VER0");
+
+static bool is_self(int pidfd)
+{
+    struct pidfd_information information = {.mask = 1 /* PIDFD_INFO_PID */};
+    if (pidfd == SELF_THREAD || pidfd == SELF_GROUP)
+        return true;
+    return prim_ioctl(pidfd, PIDFD_GET_INFO_REQUEST, &information) == 0 &&
+           information.tgid == (uint32_t)prim_getpid();
+}
+
+/* Every kernel before 6.13 refuses DONTNEED here, and before 6.14 PIDFD_SELF: serve only what the kernel has
+   been seen to do. */
+static uint32_t vector_kind(int pidfd)
+{
+    return pidfd == SELF_THREAD || pidfd == SELF_GROUP ? 2 : 1;
+}
+
+static bool copy_chunk(const struct iovec *vector, size_t count, struct iovec chunk[CHUNK])
+{
+    struct iovec to = {chunk, count * sizeof *chunk}, from = {(void *)vector, count * sizeof *chunk};
+    return prim_copy_safely(&to, &from, 1) == (long)to.iov_len;
+}
+
+static bool is_plain(const struct iovec *range, size_t *total, const struct iovec *vector, size_t count)
+{
+    uintptr_t start = (uintptr_t)range->iov_base, end = start + range->iov_len;
+    uintptr_t vector_start = (uintptr_t)vector, vector_end = (uintptr_t)(vector + count);
+    bool whole = start % PAGE == 0 && range->iov_len && range->iov_len <= TOTAL_MAX - *total && end > start;
+    if (!whole || (start < vector_end && vector_start < end + PAGE) || covers_stack(start, range->iov_len))
+        return false;
+    *total += range->iov_len;
+    return true;
+}
+
+/* True when each range can be answered on its own: no odd address or length, nothing the kernel would cut,
+   and none that holds the vector itself or this stack. */
+static __attribute__((noinline)) bool is_plain_vector(const struct iovec *vector, size_t count)
+{
+    struct iovec chunk[CHUNK];
+    size_t total = 0;
+    for (size_t at = 0; at < count; at += CHUNK) {
+        size_t some = count - at < CHUNK ? count - at : CHUNK;
+        if (!copy_chunk(vector + at, some, chunk))
+            return false;
+        for (size_t i = 0; i < some; i++)
+            if (!is_plain(&chunk[i], &total, vector, count))
+                return false;
+    }
+    return true;
+}
+
+/* As the kernel does it (mm/madvise.c, vector_madvise): ranges in order, up to the first that fails; bytes of
+   those that did not, or its error when there are none. */
+static long reset_vector(const struct iovec *vector, size_t count, int advice, uintptr_t caller)
+{
+    struct iovec chunk[CHUNK];
+    long total = 0;
+    for (size_t at = 0; at < count; at += CHUNK) {
+        size_t some = count - at < CHUNK ? count - at : CHUNK;
+        if (!copy_chunk(vector + at, some, chunk))
+            return total ? total : -EFAULT;
+        for (size_t i = 0; i < some; i++) {
+            long result = reset_call((uintptr_t)chunk[i].iov_base, chunk[i].iov_len, advice, caller);
+            if (result < 0)
+                return total ? total : result;
+            total += (long)chunk[i].iov_len;
+        }
+    }
+    return total;
+}
+
+static long real_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice,
+                                 unsigned flags)
+{
+    return prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, flags, 0);
+}
+
+static long forward_vector(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
+                           bool ours)
+{
+    long result = real_process_madvise(pidfd, vector, length, advice, flags);
+    count(COUNTER_real_calls, 1);
+    if (ours) {
+        enum reason standing = standing_reason();
+        count_declined(standing == REASON_COUNT ? REASON_vector : standing);
+        if (result > 0)
+            __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
+    }
+    statistics_after_call(false);
+    return result;
+}
+
+long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
+                            uintptr_t caller)
+{
+    if (process.inert)
+        return real_process_madvise(pidfd, vector, length, advice, flags);
+    bool entered = state_enter();
+    bool ours = is_reset(advice) && is_self(pidfd);
+    bool plain = entered && ours && flags == 0 && length > 0 && length <= VECTOR_MAX &&
+                 standing_reason() == REASON_COUNT &&
+                 (__atomic_load_n(&process.vectors, __ATOMIC_RELAXED) & vector_kind(pidfd)) &&
+                 is_plain_vector(vector, length);
+    if (plain)
+        return reset_vector(vector, length, advice, caller);
+    return forward_vector(pidfd, vector, length, advice, flags, ours);
+}
+
+EXPORT ssize_t process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice,
+                               unsigned flags)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    return with_errno(answer_process_madvise(pidfd, vector, length, advice, flags, caller));
+}

@@ -1,0 +1,19 @@
+/* What the interposed functions answer, for the other ways in (libc's syscall). Results are the kernel's:
+   negative errno. caller is the return address of the program's call. */
+#ifndef SHIM_MADVISE_H
+#define SHIM_MADVISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller);
+long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
+                            uintptr_t caller);
+
+/* Where entry.S's madvise goes: when the range is apart from the stack, to answer it; and when it is not,
+   with the kernel's answer. Both return as libc's madvise does. */
+int madvise_apart(void *address, size_t length, int advice);
+int madvise_over_stack(long result, size_t length, int advice);
+
+#endif

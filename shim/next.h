@@ -1,0 +1,62 @@
+/* The functions that keepwarm's interposed ones pass on to: the next in the link order, found once at
+   start-up. NULL before that, or where the C library lacks one: then the raw system call is made. */
+#ifndef SHIM_NEXT_H
+#define SHIM_NEXT_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "scan/prim.h"
+
+#define NEXT_FUNCTIONS(FUNCTION)                                                                             \
+    FUNCTION(syscall)                                                                                        \
+    FUNCTION(mmap)                                                                                           \
+    FUNCTION(munmap)                                                                                         \
+    FUNCTION(mremap)                                                                                         \
+    FUNCTION(mprotect)                                                                                       \
+    FUNCTION(pkey_mprotect)                                                                                  \
+    FUNCTION(pkey_alloc)                                                                                     \
+    FUNCTION(mlock)                                                                                          \
+    FUNCTION(mlock2)                                                                                         \
+    FUNCTION(mlockall)                                                                                       \
+    FUNCTION(sbrk)                                                                                           \
+    FUNCTION(shmat)                                                                                          \
+    FUNCTION(shmdt)                                                                                          \
+    FUNCTION(ioctl)                                                                                          \
+    FUNCTION(prctl)                                                                                          \
+    FUNCTION(close)                                                                                          \
+    FUNCTION(close_range)                                                                                    \
+    FUNCTION(closefrom)                                                                                      \
+    FUNCTION(dup2)                                                                                           \
+    FUNCTION(dup3)                                                                                           \
+    FUNCTION(quick_exit)                                                                                     \
+    FUNCTION(execve)                                                                                         \
+    FUNCTION(execveat)                                                                                       \
+    FUNCTION(fexecve)                                                                                        \
+    FUNCTION(execvpe)
+
+#define NEXT_DECLARE(name) extern __typeof__(&name) next_##name;
+NEXT_FUNCTIONS(NEXT_DECLARE)
+#undef NEXT_DECLARE
+
+/* Looks all of them up. */
+void next_resolve(void);
+
+/* Turns a raw result into libc's: -1 with errno. */
+static inline long with_errno(long result)
+{
+    if (prim_failed(result)) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+#endif

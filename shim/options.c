@@ -1,0 +1,190 @@
+#include "shim/options.h"
+
+#include <string.h>
+
+/* Each setter returns NULL, or what is wrong with the value. */
+typedef const char *setter(struct options *options, struct span value);
+
+static const char *set_path(char to[OPTION_PATH], struct span value)
+{
+    char path[OPTION_PATH];
+    long length = span_unescape(value, path, sizeof path);
+    if (length < 0)
+        return "longer than 255 bytes";
+    if (length == 0)
+        return "empty";
+    memcpy(to, path, (size_t)length + 1);
+    return NULL;
+}
+
+const char *mode_name(enum mode mode)
+{
+    static const char *const names[] = {"on", "off", "verify"};
+    return names[mode];
+}
+
+static const char *set_mode(struct options *options, struct span value)
+{
+    for (enum mode mode = MODE_ON; mode <= MODE_VERIFY; mode++)
+        if (span_is(value, mode_name(mode))) {
+            options->mode = mode;
+            return NULL;
+        }
+    options->mode = MODE_OFF;
+    struct span rest = value, word = value;
+    span_next(&rest, '=', &word);
+    if (span_is(word, "observe") || span_is(word, "ab") || span_is(word, "coin"))
+        return "not in this version of keepwarm";
+    return "not a mode";
+}
+
+static const char *set_keep(struct options *options, struct span value)
+{
+    return span_size(value, &options->keep) ? NULL : "not a size";
+}
+
+static const char *set_exe(struct options *options, struct span value)
+{
+    return set_path(options->exe, value);
+}
+
+static const char *set_stats(struct options *options, struct span value)
+{
+    if (span_is(value, "none")) {
+        options->stats[0] = 0;
+        return NULL;
+    }
+    return set_path(options->stats, value);
+}
+
+static const char *set_live(struct options *options, struct span value)
+{
+    if (span_is(value, "none")) {
+        options->live[0] = 0;
+        return NULL;
+    }
+    return set_path(options->live, value);
+}
+
+static const char *set_log(struct options *options, struct span value)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    struct span file = value, level = value;
+    span_next(&file, ':', &level);
+    for (unsigned i = 0; i < 4; i++)
+        if (span_is(level, names[i])) {
+            options->log = (enum log_level)i;
+            return level.length == value.length ? NULL : set_path(options->log_file, file);
+        }
+    return "not one of error, warn, info, debug, with :FILE or without";
+}
+
+static const char *set_strict(struct options *options, struct span value)
+{
+    if (!span_is(value, "0") && !span_is(value, "1"))
+        return "not 0 or 1";
+    options->strict = span_is(value, "1");
+    return NULL;
+}
+
+/* Accepts its default in silence, so that settings can be written out in full already. */
+static const char *set_later(struct options *options, struct span value)
+{
+    (void)options;
+    (void)value;
+    return "not in this version of keepwarm";
+}
+
+static const struct {
+    const char *key, *fallback, *meaning;
+    setter *set;
+} keys[] = {
+    {"mode", "on", "on; off; verify: serve, then compare every byte with what the real call would show",
+     set_mode},
+    {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
+    {"budget", "25%", "most bytes kept resident by keepwarm in the process (not in this version)", set_later},
+    {"hooks", "plt", "how calls are found: plt; got, inline, libc (not in this version)", set_later},
+    {"objects", "all but libc and ld.so", "objects whose code may be patched (not in this version)",
+     set_later},
+    {"exe", "*", "act only in processes whose executable's base name matches", set_exe},
+    {"stats", "none", "stderr or FILE; %p pid, %e executable; by its ending .json, .prom or text", set_stats},
+    {"live", "none", "FILE in which the counters live while the process runs", set_live},
+    {"pressure", "on", "give memory back under memory pressure (not in this version)", set_later},
+    {"log", "warn", "error, warn, info, debug; LEVEL:FILE for messages after start-up too", set_log},
+    {"strict", "0", "1: a bad setting or an unfit kernel ends the process before main, status 125",
+     set_strict},
+};
+enum { KEYS = sizeof keys / sizeof *keys };
+
+static struct span span_of(const char *words)
+{
+    return (struct span){words, strlen(words)};
+}
+
+static void report(struct problems *problems, struct span setting, const char *what, const char *instead)
+{
+    char bytes[128];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add(&text, what);
+    text_add(&text, "; ");
+    text_add(&text, instead ? "using " : "ignored");
+    if (instead)
+        text_add(&text, instead);
+    problems_add(problems, "KEEPWARM", setting, bytes);
+}
+
+static void parse_setting(struct options *options, struct span setting, struct problems *problems)
+{
+    struct span key, value = setting;
+    span_next(&value, '=', &key);
+    key = span_trim(key);
+    value = span_trim(value);
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (!span_is(key, keys[i].key))
+            continue;
+        if (span_is(value, keys[i].fallback) && keys[i].set == set_later)
+            return;
+        const char *problem = keys[i].set(options, value);
+        if (problem)
+            report(problems, setting, problem, keys[i].set == set_mode ? "off" : keys[i].fallback);
+        return;
+    }
+    report(problems, setting, "not a key; KEEPWARM=help lists them", NULL);
+}
+
+static void set_defaults(struct options *options)
+{
+    memset(options, 0, sizeof *options);
+    for (unsigned i = 0; i < KEYS; i++)
+        if (keys[i].set != set_later)
+            keys[i].set(options, span_of(keys[i].fallback));
+}
+
+void options_parse(struct options *options, struct span settings, struct problems *problems)
+{
+    struct span setting;
+    set_defaults(options);
+    while (span_next(&settings, ',', &setting)) {
+        setting = span_trim(setting);
+        if (span_is(setting, "help"))
+            options->help = true;
+        else if (setting.length)
+            parse_setting(options, setting, problems);
+    }
+}
+
+void options_help(struct text *text)
+{
+    text_add(text, "KEEPWARM=key=value[,key=value]...\n");
+    for (unsigned i = 0; i < KEYS; i++) {
+        text_add(text, "  ");
+        text_add(text, keys[i].key);
+        for (size_t column = strlen(keys[i].key); column < 10; column++)
+            text_add(text, " ");
+        text_add(text, keys[i].meaning);
+        text_add(text, " [");
+        text_add(text, keys[i].fallback);
+        text_add(text, "]\n");
+    }
+}

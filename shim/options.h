@@ -1,0 +1,37 @@
+/* KEEPWARM: how keepwarm works in this process. Pure: text in, options out. One table holds every key: it
+   is what is parsed, what KEEPWARM=help prints, and what the manual is checked against. */
+#ifndef SHIM_OPTIONS_H
+#define SHIM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/problems.h"
+#include "shim/text.h"
+
+enum mode { MODE_ON, MODE_OFF, MODE_VERIFY };
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum { OPTION_PATH = 256 };
+
+struct options {
+    enum mode mode;
+    uint64_t keep; /* bytes */
+    char exe[OPTION_PATH];
+    char stats[OPTION_PATH]; /* "" none, "stderr", or a path with %p and %e */
+    char live[OPTION_PATH];  /* "" none, or a path */
+    enum log_level log;
+    char log_file[OPTION_PATH]; /* "" messages go to stderr, and only before main */
+    bool strict;
+    bool help;
+};
+
+/* The defaults, then every key=value of settings in turn. A bad key or value keeps the default and is
+   reported; a bad mode means off. settings may be empty. */
+void options_parse(struct options *options, struct span settings, struct problems *problems);
+
+/* Writes the table of keys for KEEPWARM=help. */
+void options_help(struct text *text);
+
+const char *mode_name(enum mode mode);
+
+#endif

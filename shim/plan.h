@@ -1,0 +1,33 @@
+/* The plan of one call: what its range consists of, and how each piece is to be answered. */
+#ifndef SHIM_PLAN_H
+#define SHIM_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scan/image.h"
+#include "shim/counters.h"
+#include "shim/region.h"
+
+enum { PLAN_PIECES = 8 };
+
+struct plan_piece {
+    uintptr_t end;         /* it starts where the one before ended */
+    uint64_t offset;       /* in the image, bytes */
+    enum reason hindrance; /* REASON_COUNT: it can be served */
+    int rule;              /* -1: none */
+    struct image image;    /* kind IMAGE_NONE: anonymous */
+};
+
+struct plan {
+    unsigned count;
+    bool unconfirmed; /* read from the text of maps, at some earlier time */
+    struct plan_piece piece[PLAN_PIECES];
+};
+
+/* Fills plan for the call: asks the kernel about each mapping and matches the rules, or takes it from the
+   cache where the rules allow. Returns REASON_COUNT, or why the whole call must be forwarded; *matched then
+   says which rules matched some of it. Signal-safe. Stack: 900 bytes. */
+enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched);
+
+#endif

@@ -1,0 +1,29 @@
+/* For vma=cache: plans that are used again until a mapping call is seen that touches their range. */
+#ifndef SHIM_PLAN_CACHE_H
+#define SHIM_PLAN_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/plan.h"
+
+/* A cached plan covers this key exactly. */
+struct plan_key {
+    uintptr_t start, end;
+    uint32_t callers; /* as in struct call */
+    int advice;
+};
+
+/* Says that mappings in [start, start+length) may have changed. Call it before and after a mapping call. */
+void plan_cache_forget(uintptr_t start, uintptr_t length);
+void plan_cache_forget_all(void);
+
+/* A number that changes when plan_cache_forget touches the range: take it before asking the kernel. */
+uint64_t plan_cache_era(const struct plan_key *key);
+
+/* Finds a plan of the key's era. Only plans of at most 2 pieces, all served, are kept. Lock-free: an entry
+   that two threads wrote at once is recognised and not used. */
+bool plan_cache_find(const struct plan_key *key, struct plan *plan);
+void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan);
+
+#endif

@@ -1,0 +1,120 @@
+#include "shim/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "scan/pagemap.h"
+#include "scan/prim.h"
+#include "scan/vma.h"
+
+static char page[PAGE] __attribute__((aligned(PAGE)));
+
+static struct probe_result failure(enum reason reason, const char *why)
+{
+    return (struct probe_result){reason, why, false};
+}
+
+static struct probe_result try_calls(struct scan_files *files, bool filtered)
+{
+    enum reason denied = filtered ? REASON_seccomp : REASON_no_pagemap;
+    if (scan_files_open(files) != 0)
+        return failure(denied, "/proc/self/pagemap or /proc/self/maps cannot be opened");
+    page[0] = 1;
+    struct page_region region;
+    struct pagemap_scan scan = {
+        .fd = files->pagemap,
+        .position = (uintptr_t)page,
+        .end = (uintptr_t)page + PAGE,
+        .clean = CATEGORY_ZERO,
+        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
+        .regions = &region,
+        .capacity = 1,
+    };
+    int found = pagemap_next(&scan, 1);
+    if (found == -ENOTTY)
+        return failure(REASON_no_pagemap, "this kernel has no PAGEMAP_SCAN (Linux 6.7 has)");
+    if (found != 1)
+        return failure(denied, "PAGEMAP_SCAN is denied");
+    struct vma vma;
+    int error = vma_query(files->maps, (uintptr_t)page, &vma);
+    bool readable = !error || vma_read(files->maps, (uintptr_t)page, &vma, NULL, 0) == 0;
+    if ((error && error != -ENOTTY) || !readable)
+        return failure(filtered ? REASON_seccomp : REASON_no_maps, "PROCMAP_QUERY is denied");
+    if (error && files->zero < 0)
+        return failure(REASON_no_maps, "this kernel has no PROCMAP_QUERY (Linux 6.11 has), and no /dev/zero");
+    if (vma_check_unlocked((uintptr_t)page, PAGE) == -EPERM)
+        return failure(REASON_seccomp, "msync is denied");
+    return (struct probe_result){REASON_COUNT, "", !error};
+}
+
+/* From /proc/self/status: prctl(PR_GET_SECCOMP) may itself be what kills. */
+static bool is_filtered(void)
+{
+    static const char key[] = "\nSeccomp:\t";
+    static char bytes[4096];
+    long fd = prim_open("/proc/self/status", O_RDONLY | O_CLOEXEC, 0);
+    if (prim_failed(fd))
+        return false;
+    long length = prim_read((int)fd, bytes, sizeof bytes - 1);
+    prim_close((int)fd);
+    bytes[length > 0 ? length : 0] = 0;
+    const char *line = __builtin_strstr(bytes, key);
+    return line && line[sizeof key - 1] != '0';
+}
+
+/* Every other system call that serving, registering an image or writing a file may make, on arguments that do
+   nothing: an error is fine, being killed is what the child is for. */
+static void try_the_rest(const struct scan_files *files)
+{
+    struct stat status;
+    struct iovec word = {page, 8};
+    prim_read(files->zero, page, 0);
+    prim_pread(-1, page, 0, 0);
+    prim_pwrite(-1, page, 0, 0);
+    prim_write(-1, page, 0);
+    prim_fstat(-1, &status);
+    prim_copy_safely(&word, &word, 1);
+    prim_restore_signals(prim_block_signals());
+    prim_call3(SYS_getdents64, -1, (long)page, 0);
+    prim_call3(SYS_fstatfs, -1, (long)page, 0);
+    prim_call3(SYS_rename, (long)"", (long)"", 0);
+    prim_call3(SYS_unlink, (long)"", 0, 0);
+    prim_call6(SYS_fallocate, -1, 0, 0, 1, 0, 0);
+    prim_call6(SYS_mremap, 1, 0, 0, 0, 0, 0);
+    prim_munmap(1, 0);
+}
+
+/* True when a child came through all of it alive. The child raises no SIGCHLD, and leaves no core. */
+static bool child_survives(void)
+{
+    int status = -1;
+    long pid = prim_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
+    if (pid == 0) {
+        struct scan_files files;
+        prim_call6(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
+        bool fit = try_calls(&files, true).reason == REASON_COUNT;
+        if (fit)
+            try_the_rest(&files);
+        prim_call3(SYS_exit_group, 0, 0, 0);
+    }
+    if (prim_failed(pid))
+        return false;
+    long waited;
+    do
+        waited = prim_call6(SYS_wait4, pid, (long)&status, __WALL, 0, 0, 0);
+    while (waited == -EINTR);
+    return waited == pid && status == 0;
+}
+
+struct probe_result probe_kernel(struct scan_files *files)
+{
+    bool filtered = is_filtered();
+    if (filtered && !child_survives())
+        return failure(REASON_seccomp, "the seccomp filter kills what a reset needs");
+    struct probe_result found = try_calls(files, filtered);
+    if (found.reason != REASON_COUNT)
+        scan_files_close(files);
+    return found;
+}

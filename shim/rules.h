@@ -1,0 +1,44 @@
+/* KEEPWARM_REGIONS: which memory is served, and how. Pure: text in, rules out. */
+#ifndef SHIM_RULES_H
+#define SHIM_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/problems.h"
+#include "shim/text.h"
+
+enum { RULES_MAX = 32, RULES_TEXT = 8192 };
+
+enum rule_policy { POLICY_AUTO, POLICY_SCAN, POLICY_RESTORE, POLICY_FORWARD };
+
+struct rule {
+    /* Selectors, all of which must hold. */
+    bool anonymous;
+    const char *file;    /* pattern of the mapped file's path; NULL: any mapping */
+    const char *caller;  /* pattern of the calling object's path; NULL: any caller */
+    uint64_t start, end; /* addresses, page-aligned inwards */
+    uint64_t min, max;   /* length of the call, bytes */
+    /* Options. */
+    uint64_t keep; /* bytes */
+    enum rule_policy policy;
+    bool cached;      /* vma=cache */
+    bool stable;      /* image=stable */
+    const char *text; /* as it was written, for statistics */
+};
+
+struct rules {
+    unsigned count;
+    bool any_caller, any_file, any_cached; /* does some rule have one? */
+    struct rule rule[RULES_MAX];
+    char text[RULES_TEXT]; /* what the rules' strings point into */
+    unsigned text_used;
+};
+
+/* Parses `RULE[;RULE]...`, or lines with # comments when lines is true. keep is the threshold of rules that
+   set none. A bad rule is dropped with everything after it, and reported once: a lost exclusion must not let
+   a later rule serve what it excluded. Rules before it stand. */
+void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t keep,
+                 struct problems *problems);
+
+#endif

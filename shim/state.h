@@ -1,0 +1,63 @@
+/* The one struct of this process's state. Written at start-up, by hazards, and in a fork child. */
+#ifndef SHIM_STATE_H
+#define SHIM_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scan/files.h"
+#include "shim/counters.h"
+#include "shim/options.h"
+#include "shim/rules.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+struct state {
+    /* An enum reason: why every call is forwarded. REASON_COUNT: calls are served. */
+    uint32_t standing;
+    bool inert;    /* nothing is served and nothing counted */
+    bool procmap;  /* PROCMAP_QUERY works here (Linux 6.11) */
+    bool careful;  /* protection keys are in use: store only in ways that cannot fault */
+    bool finished; /* destructors have run */
+    uint32_t
+        vectors; /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
+    int pid;     /* whose state this is: a vfork child sees it too, and must not change it */
+    uint32_t *fork_mark; /* a page that a fork child finds zeroed, once serving is set up */
+    int live;            /* descriptor of the live file, or -1 */
+    struct scan_files files;
+    struct options options;
+    struct rules rules;
+};
+
+extern struct state process;
+
+enum { FORK_MARK_BUSY = 1, FORK_MARK_SET = 2 };
+
+static inline enum reason standing_reason(void)
+{
+    return (enum reason)__atomic_load_n(&process.standing, __ATOMIC_ACQUIRE);
+}
+
+/* Is the caller in the process whose state this is, and not in a vfork child of it? One system call. */
+bool state_is_ours(void);
+
+/* The rare part of state_enter. */
+bool state_enter_child(void);
+
+/* Every interposed call that counts or serves starts here: in a fork child's first call it makes the state
+   the child's own. Returns false when that cannot be said yet (another thread is at it): forward. */
+static inline bool state_enter(void)
+{
+    return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET || state_enter_child();
+}
+
+/* Changes in a fork child: what was begun before the fork must not be believed after it. */
+uint32_t state_fork_epoch(void);
+
+/* True in a fork child that has not made a call of its own. */
+bool state_is_unadopted_child(void);
+
+/* From now on forwards every call for this reason, which is logged at info. */
+void state_stand_down(enum reason reason, const char *why);
+
+#endif

@@ -1,0 +1,148 @@
+#include "shim/statistics.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+
+#include "scan/image.h"
+#include "scan/prim.h"
+#include "shim/live.h"
+#include "shim/message.h"
+#include "shim/state.h"
+
+enum { REWRITE_SECONDS = 10 };
+
+/* Guarded by lock; much too large for a coroutine's stack. */
+static struct {
+    int lock;
+    char exe[64];
+    struct report report;
+    char bytes[1 << 16];
+    char path[OPTION_PATH + 96], temporary[OPTION_PATH + 128];
+} state;
+
+static uint64_t next_rewrite; /* seconds of CLOCK_MONOTONIC_COARSE */
+
+void statistics_start(const char *exe)
+{
+    struct text text;
+    text_start(&text, state.exe, sizeof state.exe);
+    text_add(&text, exe);
+}
+
+const char *statistics_exe(void)
+{
+    return state.exe;
+}
+
+void statistics_forget_lock(void)
+{
+    __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
+}
+
+static bool ends_with(const char *words, const char *ending)
+{
+    size_t length = strlen(words), tail = strlen(ending);
+    return length >= tail && strcmp(words + length - tail, ending) == 0;
+}
+
+static void format(struct text *text)
+{
+    struct report *report = &state.report;
+    report->pid = process.pid;
+    report->exe = state.exe;
+    report->mode = mode_name(process.options.mode);
+    report->arm = process.options.mode == MODE_OFF ? "off" : "on";
+    report->rules = &process.rules;
+    counters_sum(&report->counters);
+    report->kept = counters_kept(report->kept_by_rule, &report->kept_peak);
+    text_start(text, state.bytes, sizeof state.bytes);
+    if (ends_with(process.options.stats, ".json"))
+        statistics_json(report, text);
+    else if (ends_with(process.options.stats, ".prom"))
+        statistics_openmetrics(report, text);
+    else
+        statistics_text(report, text);
+}
+
+static long write_all(int fd, const struct text *text)
+{
+    size_t done = 0;
+    while (done < text->length) {
+        long count = prim_write(fd, text->bytes + done, text->length - done);
+        if (count <= 0)
+            return count ? count : -5 /* EIO */;
+        done += (size_t)count;
+    }
+    return 0;
+}
+
+/* A reader sees the old file or the new one, never half. */
+static long replace_file(const struct text *text)
+{
+    struct text temporary;
+    if (!statistics_path(process.options.stats, process.pid, state.exe, state.path, sizeof state.path))
+        return -36 /* ENAMETOOLONG */;
+    text_start(&temporary, state.temporary, sizeof state.temporary);
+    text_add(&temporary, state.path);
+    text_add(&temporary, ".tmp.");
+    text_add_number(&temporary, (uint64_t)process.pid);
+    long fd = prim_open(state.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+    if (prim_failed(fd))
+        return fd;
+    long error = write_all((int)fd, text);
+    prim_close((int)fd);
+    if (!error)
+        error = prim_call3(SYS_rename, (long)state.temporary, (long)state.path, 0);
+    if (error)
+        prim_call3(SYS_unlink, (long)state.temporary, 0, 0);
+    return error;
+}
+
+static void report_failure(long error)
+{
+    char bytes[32];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add_errno(&text, error);
+    message(LOG_WARN, "cannot write the statistics to ", process.options.stats, ": ", bytes, NULL);
+}
+
+void statistics_write(void)
+{
+    if (process.inert || !process.options.stats[0] || state_is_unadopted_child() || !state_is_ours())
+        return;
+    uint64_t signals = prim_block_signals();
+    if (!__atomic_exchange_n(&state.lock, 1, __ATOMIC_ACQUIRE)) {
+        struct text text;
+        format(&text);
+        if (strcmp(process.options.stats, "stderr") == 0) {
+            if (process.finished)
+                message_stderr(text.bytes, text.length);
+        } else {
+            long error = replace_file(&text);
+            if (error)
+                report_failure(error);
+        }
+        __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
+    }
+    prim_restore_signals(signals);
+}
+
+void statistics_now_and_then(void)
+{
+    if (process.finished)
+        statistics_write();
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now))
+        return;
+    uint64_t due = __atomic_load_n(&next_rewrite, __ATOMIC_RELAXED), seconds = (uint64_t)now.tv_sec;
+    if (seconds < due || !__atomic_compare_exchange_n(&next_rewrite, &due, seconds + REWRITE_SECONDS, false,
+                                                      __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    if (due == 0) /* the first call: nothing is due yet */
+        return;
+    statistics_write();
+    live_describe();
+    image_sweep();
+}

@@ -1,0 +1,238 @@
+#include "shim/statistics.h"
+
+#include <string.h>
+
+static uint64_t calls_of(const struct counters *counters)
+{
+    return counters->counter[COUNTER_served] + counters->counter[COUNTER_forwarded];
+}
+
+/* JSON and OpenMetrics quote alike; control bytes are left out. */
+static void add_quoted(struct text *text, const char *words)
+{
+    text_add(text, "\"");
+    for (; *words; words++) {
+        if (*words == '"' || *words == '\\')
+            text_add(text, "\\");
+        if ((unsigned char)*words >= ' ' && *words != 127)
+            text_add_span(text, words, 1);
+    }
+    text_add(text, "\"");
+}
+
+static void json_key(struct text *text, const char *key)
+{
+    add_quoted(text, key);
+    text_add(text, ": ");
+}
+
+static void json_number(struct text *text, const char *key, uint64_t number, const char *after)
+{
+    json_key(text, key);
+    text_add_number(text, number);
+    text_add(text, after);
+}
+
+static void json_string(struct text *text, const char *key, const char *words, const char *after)
+{
+    json_key(text, key);
+    add_quoted(text, words);
+    text_add(text, after);
+}
+
+static void json_declined(const struct counters *counters, struct text *text)
+{
+    const char *separator = "";
+    text_add(text, "  \"declined\": {");
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++)
+        if (counters->declined[reason]) {
+            text_add(text, separator);
+            json_number(text, reason_name(reason), counters->declined[reason], "");
+            separator = ", ";
+        }
+    text_add(text, "},\n");
+}
+
+static void json_rules(const struct report *report, struct text *text)
+{
+    text_add(text, "  \"rules\": [");
+    for (unsigned i = 0; i < report->rules->count; i++) {
+        const struct rule_counters *rule = &report->counters.rule[i];
+        text_add(text, i ? ",\n    {" : "\n    {");
+        json_string(text, "rule", report->rules->rule[i].text, ", ");
+        json_number(text, "matched", rule->matched, ", ");
+        json_number(text, "served", rule->served, ", ");
+        json_number(text, "forwarded", rule->forwarded, ", ");
+        json_number(text, "kept_bytes", report->kept_by_rule[i], "}");
+    }
+    text_add(text, "],\n");
+}
+
+void statistics_json(const struct report *report, struct text *text)
+{
+    text_add(text, "{\n  ");
+    json_string(text, "schema", "keepwarm-stats/1", ",\n  ");
+    json_number(text, "pid", (uint64_t)report->pid, ",\n  ");
+    json_string(text, "exe", report->exe, ",\n  ");
+    json_string(text, "mode", report->mode, ",\n  ");
+    json_string(text, "arm", report->arm, ",\n  ");
+    json_number(text, "calls", calls_of(&report->counters), ",\n");
+    for (enum counter counter = 0; counter < COUNTER_COUNT; counter++) {
+        text_add(text, "  ");
+        json_number(text, counter_name(counter), report->counters.counter[counter], ",\n");
+    }
+    json_declined(&report->counters, text);
+    text_add(text, "  ");
+    json_number(text, "kept_bytes", report->kept, ",\n  ");
+    json_number(text, "kept_bytes_peak", report->kept_peak, ",\n");
+    json_rules(report, text);
+    text_add(text, "  \"sites\": [],\n  \"ab\": {}\n}\n");
+}
+
+/* One sample: keepwarm_NAME SUFFIX {pid, exe, mode, arm, LABEL="VALUE"} NUMBER. */
+static void sample(const struct report *report, struct text *text, const char *name, const char *suffix,
+                   const char *label, const char *value, uint64_t number)
+{
+    text_add(text, "keepwarm_");
+    text_add(text, name);
+    text_add(text, suffix);
+    text_add(text, "{pid=\"");
+    text_add_number(text, (uint64_t)report->pid);
+    text_add(text, "\",exe=");
+    add_quoted(text, report->exe);
+    text_add(text, ",mode=");
+    add_quoted(text, report->mode);
+    text_add(text, ",arm=");
+    add_quoted(text, report->arm);
+    if (label) {
+        text_add(text, ",");
+        text_add(text, label);
+        text_add(text, "=");
+        add_quoted(text, value);
+    }
+    text_add(text, "} ");
+    text_add_number(text, number);
+    text_add(text, "\n");
+}
+
+static void head(struct text *text, const char *name, const char *type, const char *help)
+{
+    text_add(text, "# TYPE keepwarm_");
+    text_add(text, name);
+    text_add(text, " ");
+    text_add(text, type);
+    text_add(text, "\n# HELP keepwarm_");
+    text_add(text, name);
+    text_add(text, " ");
+    text_add(text, help);
+    text_add(text, "\n");
+}
+
+static void openmetrics_rules(const struct report *report, struct text *text)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } rows[] = {
+        {"rule_matched", "calls of which the rule matched some", offsetof(struct rule_counters, matched)},
+        {"rule_served", "calls of which the rule served some", offsetof(struct rule_counters, served)},
+        {"rule_forwarded", "calls the rule matched but did not serve",
+         offsetof(struct rule_counters, forwarded)},
+    };
+    for (unsigned row = 0; row < sizeof rows / sizeof *rows; row++) {
+        head(text, rows[row].name, "counter", rows[row].help);
+        for (unsigned i = 0; i < report->rules->count; i++) {
+            const char *rule = (const char *)&report->counters.rule[i];
+            uint64_t number;
+            memcpy(&number, rule + rows[row].offset, sizeof number);
+            sample(report, text, rows[row].name, "_total", "rule", report->rules->rule[i].text, number);
+        }
+    }
+    head(text, "rule_kept_bytes", "gauge", "bytes the rule's resets left resident");
+    for (unsigned i = 0; i < report->rules->count; i++)
+        sample(report, text, "rule_kept_bytes", "", "rule", report->rules->rule[i].text,
+               report->kept_by_rule[i]);
+}
+
+void statistics_openmetrics(const struct report *report, struct text *text)
+{
+    head(text, "calls", "counter", "MADV_DONTNEED calls: served and forwarded");
+    sample(report, text, "calls", "_total", NULL, NULL, calls_of(&report->counters));
+    for (enum counter counter = 0; counter < COUNTER_COUNT; counter++) {
+        head(text, counter_name(counter), "counter", counter_text(counter));
+        sample(report, text, counter_name(counter), "_total", NULL, NULL, report->counters.counter[counter]);
+    }
+    head(text, "declined", "counter", "forwarded calls by reason");
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++)
+        sample(report, text, "declined", "_total", "reason", reason_name(reason),
+               report->counters.declined[reason]);
+    head(text, "kept_bytes", "gauge", "bytes that resets left resident");
+    sample(report, text, "kept_bytes", "", NULL, NULL, report->kept);
+    head(text, "kept_bytes_peak", "gauge", "the most there ever were");
+    sample(report, text, "kept_bytes_peak", "", NULL, NULL, report->kept_peak);
+    openmetrics_rules(report, text);
+    text_add(text, "# EOF\n");
+}
+
+static void line(struct text *text, const char *name, uint64_t number)
+{
+    text_add(text, "  ");
+    text_add(text, name);
+    for (size_t column = strlen(name); column < 20; column++)
+        text_add(text, " ");
+    text_add_number(text, number);
+    text_add(text, "\n");
+}
+
+void statistics_text(const struct report *report, struct text *text)
+{
+    text_add(text, "keepwarm: pid ");
+    text_add_number(text, (uint64_t)report->pid);
+    text_add(text, ", ");
+    text_add(text, report->exe);
+    text_add(text, ", mode ");
+    text_add(text, report->mode);
+    text_add(text, "\n");
+    line(text, "calls", calls_of(&report->counters));
+    for (enum counter counter = 0; counter < COUNTER_COUNT; counter++)
+        line(text, counter_name(counter), report->counters.counter[counter]);
+    line(text, "kept_bytes", report->kept);
+    line(text, "kept_bytes_peak", report->kept_peak);
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++)
+        if (report->counters.declined[reason]) {
+            text_add(text, "  declined ");
+            text_add_number(text, report->counters.declined[reason]);
+            text_add(text, ": ");
+            text_add(text, reason_name(reason));
+            text_add(text, ", ");
+            text_add(text, reason_text(reason));
+            text_add(text, "\n");
+        }
+    for (unsigned i = 0; i < report->rules->count; i++) {
+        text_add(text, "  rule ");
+        text_add(text, report->rules->rule[i].text);
+        text_add(text, ": served ");
+        text_add_number(text, report->counters.rule[i].served);
+        text_add(text, " of ");
+        text_add_number(text, report->counters.rule[i].matched);
+        text_add(text, "\n");
+    }
+}
+
+bool statistics_path(const char *pattern, int pid, const char *exe, char *path, size_t size)
+{
+    struct text text;
+    text_start(&text, path, size);
+    for (; *pattern; pattern++) {
+        if (pattern[0] == '%' && pattern[1] == 'p') {
+            text_add_number(&text, (uint64_t)pid);
+            pattern++;
+        } else if (pattern[0] == '%' && pattern[1] == 'e') {
+            text_add(&text, exe);
+            pattern++;
+        } else {
+            text_add_span(&text, pattern, 1);
+        }
+    }
+    return !text.full;
+}

@@ -1,0 +1,133 @@
+#include "shim/syscall.h"
+
+#include "shim/descriptors.h"
+#include "shim/endings.h"
+#include "shim/hazards.h"
+#include "shim/madvise.h"
+#include "shim/mappings.h"
+#include "shim/next.h"
+
+const uint8_t syscall_watched[512] = {
+    [SYS_madvise] = 1,
+    [SYS_process_madvise] = 1,
+    [SYS_mmap] = 1,
+    [SYS_mprotect] = 1,
+    [SYS_munmap] = 1,
+    [SYS_mremap] = 1,
+    [SYS_brk] = 1,
+    [SYS_mlock] = 1,
+    [SYS_mlock2] = 1,
+    [SYS_mlockall] = 1,
+    [SYS_shmat] = 1,
+    [SYS_shmdt] = 1,
+    [SYS_remap_file_pages] = 1,
+    [SYS_pkey_mprotect] = 1,
+    [SYS_pkey_alloc] = 1,
+    [SYS_userfaultfd] = 1,
+    [SYS_ioctl] = 1,
+    [SYS_prctl] = 1,
+    [SYS_seccomp] = 1,
+    [SYS_close] = 1,
+    [SYS_close_range] = 1,
+    [SYS_dup2] = 1,
+    [SYS_dup3] = 1,
+    [SYS_exit_group] = 1,
+    [SYS_execve] = 1,
+    [SYS_execveat] = 1,
+};
+
+struct arguments {
+    long a, b, c, d, e, f;
+};
+
+static long plain_call(long number, const struct arguments *with)
+{
+    return prim_call6(number, with->a, with->b, with->c, with->d, with->e, with->f);
+}
+
+/* Mapping calls: the touched range, as far as the arguments tell it. */
+static long mapping_call(long number, const struct arguments *with)
+{
+    bool everything =
+        number == SYS_mlockall || number == SYS_brk || number == SYS_shmat || number == SYS_shmdt;
+    mapping_changing((uintptr_t)with->a, (size_t)with->b, everything);
+    long result = plain_call(number, with);
+    mapping_changing((uintptr_t)with->a, (size_t)with->b, everything);
+    if (number == SYS_mmap && !prim_failed(result))
+        mapping_changing((uintptr_t)result, (size_t)with->b, false);
+    if (number == SYS_mremap && !prim_failed(result))
+        mapping_changing((uintptr_t)result, (size_t)with->c, false);
+    if (number == SYS_pkey_alloc || number == SYS_pkey_mprotect)
+        hazard_pkeys();
+    return result;
+}
+
+/* Calls after which serving would be unsafe. */
+static long hazard_call(long number, const struct arguments *with)
+{
+    bool sandboxing = number == SYS_seccomp || (number == SYS_prctl && hazard_prctl_sandboxes((int)with->a));
+    bool began = sandboxing && hazard_sandbox_begins();
+    long result = plain_call(number, with);
+    if (began && prim_failed(result))
+        hazard_sandbox_failed();
+    if (!prim_failed(result) &&
+        (number == SYS_userfaultfd ||
+         (number == SYS_ioctl && hazard_ioctl_makes_userfaultfd((unsigned long)with->b))))
+        hazard_userfaultfd();
+    return result;
+}
+
+/* Descriptor calls go through the interposed functions: what protects ours is there. */
+static long descriptor_call(long number, const struct arguments *with)
+{
+    switch (number) {
+    case SYS_close:
+        return descriptor_is_ours((int)with->a) ? -EBADF : plain_call(number, with);
+    case SYS_close_range:
+        return descriptors_close_range((unsigned)with->a, (unsigned)with->b, (int)with->c);
+    default: /* dup2, dup3 */
+        if (descriptor_is_ours((int)with->a))
+            return -EBADF;
+        descriptor_make_way((int)with->b);
+        return plain_call(number, with);
+    }
+}
+
+static long answer(long number, const struct arguments *with, uintptr_t caller)
+{
+    switch (number) {
+    case SYS_madvise:
+        return answer_madvise((uintptr_t)with->a, (size_t)with->b, (int)with->c, caller);
+    case SYS_process_madvise:
+        return answer_process_madvise((int)with->a, (const struct iovec *)with->b, (size_t)with->c,
+                                      (int)with->d, (unsigned)with->e, caller);
+    case SYS_close:
+    case SYS_close_range:
+    case SYS_dup2:
+    case SYS_dup3:
+        return descriptor_call(number, with);
+    case SYS_userfaultfd:
+    case SYS_ioctl:
+    case SYS_prctl:
+    case SYS_seccomp:
+        return hazard_call(number, with);
+    case SYS_exit_group:
+    case SYS_execve:
+    case SYS_execveat:
+        ending();
+        return plain_call(number, with);
+    default:
+        return mapping_call(number, with);
+    }
+}
+
+long syscall_answer(long number, long a, long b, long c, long d, long e, long f)
+{
+    struct arguments with = {a, b, c, d, e, f};
+    return with_errno(answer(number, &with, (uintptr_t)__builtin_return_address(0)));
+}
+
+long syscall_failed(long result)
+{
+    return with_errno(result);
+}

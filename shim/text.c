@@ -1,0 +1,176 @@
+#include "shim/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+void text_start(struct text *text, char *bytes, size_t size)
+{
+    *text = (struct text){bytes, size, 0, false};
+    if (size)
+        bytes[0] = 0;
+}
+
+void text_add_span(struct text *text, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text->length + 1 >= text->size) {
+            text->full = true;
+            return;
+        }
+        text->bytes[text->length++] = bytes[i];
+        text->bytes[text->length] = 0;
+    }
+}
+
+void text_add(struct text *text, const char *words)
+{
+    text_add_span(text, words, strlen(words));
+}
+
+static void add_digits(struct text *text, uint64_t number, unsigned base)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = "0123456789abcdef"[number % base];
+    while (number /= base);
+    text_add_span(text, digits + at, sizeof digits - at);
+}
+
+void text_add_number(struct text *text, uint64_t number)
+{
+    add_digits(text, number, 10);
+}
+
+void text_add_hex(struct text *text, uint64_t number)
+{
+    add_digits(text, number, 16);
+}
+
+void text_add_errno(struct text *text, long error)
+{
+    static const struct {
+        int number;
+        const char *name;
+    } names[] = {{EACCES, "EACCES"},  {EBADF, "EBADF"},   {EFAULT, "EFAULT"}, {EINVAL, "EINVAL"},
+                 {EIO, "EIO"},        {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"}, {ENOENT, "ENOENT"},
+                 {ENOMEM, "ENOMEM"},  {ENOSPC, "ENOSPC"}, {ENOSYS, "ENOSYS"}, {ENOTTY, "ENOTTY"},
+                 {EPERM, "EPERM"},    {EROFS, "EROFS"},   {EDQUOT, "EDQUOT"}, {EISDIR, "EISDIR"},
+                 {ENOTDIR, "ENOTDIR"}};
+    if (error < 0)
+        error = -error;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].number == error) {
+            text_add(text, names[i].name);
+            return;
+        }
+    text_add(text, "error ");
+    text_add_number(text, (uint64_t)error);
+}
+
+bool span_is(struct span span, const char *word)
+{
+    return strlen(word) == span.length && memcmp(span.start, word, span.length) == 0;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
+}
+
+struct span span_trim(struct span span)
+{
+    while (span.length && is_blank(*span.start)) {
+        span.start++;
+        span.length--;
+    }
+    while (span.length && is_blank(span.start[span.length - 1]))
+        span.length--;
+    return span;
+}
+
+bool span_next(struct span *rest, char separator, struct span *part)
+{
+    if (!rest->length)
+        return false;
+    size_t at = 0;
+    while (at < rest->length && rest->start[at] != separator)
+        at += rest->start[at] == '\\' && at + 1 < rest->length ? 2 : 1;
+    *part = (struct span){rest->start, at};
+    size_t used = at < rest->length ? at + 1 : at;
+    rest->start += used;
+    rest->length -= used;
+    return true;
+}
+
+static unsigned unit_shift(char unit)
+{
+    switch (unit) {
+    case 'k':
+    case 'K':
+        return 10;
+    case 'm':
+    case 'M':
+        return 20;
+    case 'g':
+    case 'G':
+        return 30;
+    case 't':
+    case 'T':
+        return 40;
+    default:
+        return 0;
+    }
+}
+
+bool span_size(struct span span, uint64_t *bytes)
+{
+    uint64_t number = 0;
+    size_t at = 0;
+    for (; at < span.length && span.start[at] >= '0' && span.start[at] <= '9'; at++)
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(span.start[at] - '0'), &number))
+            return false;
+    unsigned shift = at + 1 == span.length ? unit_shift(span.start[at]) : 0;
+    if (at == 0 || (at != span.length && !shift) || number > UINT64_MAX >> shift)
+        return false;
+    *bytes = number << shift;
+    return true;
+}
+
+bool span_hex(struct span span, uint64_t *number)
+{
+    if (span.length > 2 && span.start[0] == '0' && (span.start[1] == 'x' || span.start[1] == 'X')) {
+        span.start += 2;
+        span.length -= 2;
+    }
+    *number = 0;
+    for (size_t i = 0; i < span.length; i++) {
+        char byte = span.start[i];
+        int digit = byte >= '0' && byte <= '9'   ? byte - '0'
+                    : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
+                    : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
+                                                 : -1;
+        if (digit < 0 || i == 16)
+            return false;
+        *number = *number << 4 | (unsigned)digit;
+    }
+    return span.length > 0;
+}
+
+long span_unescape(struct span span, char *to, size_t size)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < span.length; i++) {
+        bool escape = span.start[i] == '\\' && i + 1 < span.length && strchr(",;\\", span.start[i + 1]);
+        if (escape)
+            i++;
+        if (length + 1 >= size)
+            return -1;
+        to[length++] = span.start[i];
+    }
+    if (length >= size)
+        return -1;
+    to[length] = 0;
+    return (long)length;
+}

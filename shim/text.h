@@ -1,0 +1,49 @@
+/* Building short texts and reading words without stdio: for messages, statistics and settings. */
+#ifndef SHIM_TEXT_H
+#define SHIM_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A buffer being filled. What does not fit is left out, and full says so; the text is always terminated. */
+struct text {
+    char *bytes;
+    size_t size, length;
+    bool full;
+};
+
+void text_start(struct text *text, char *bytes, size_t size);
+void text_add(struct text *text, const char *words);
+void text_add_span(struct text *text, const char *bytes, size_t length);
+void text_add_number(struct text *text, uint64_t number);
+void text_add_hex(struct text *text, uint64_t number);
+
+/* An errno's name (ENOTTY) or its number. Takes it positive or negative. */
+void text_add_errno(struct text *text, long error);
+
+/* A span of settings: not terminated. */
+struct span {
+    const char *start;
+    size_t length;
+};
+
+bool span_is(struct span span, const char *word);
+struct span span_trim(struct span span);
+
+/* Splits off the part before the first separator that no backslash protects; *rest is what follows it.
+   Returns false when *rest is empty at the start. */
+bool span_next(struct span *rest, char separator, struct span *part);
+
+/* Reads "64K": digits and at most one of K, M, G, T in either case, as bytes. False: not a size, or over
+   64 bits. */
+bool span_size(struct span span, uint64_t *bytes);
+
+/* Reads hexadecimal digits, with or without 0x. */
+bool span_hex(struct span span, uint64_t *number);
+
+/* Copies without the backslashes that protect a comma, a semicolon or a backslash. Returns the length, or -1
+   when it does not fit with a terminator. */
+long span_unescape(struct span span, char *to, size_t size);
+
+#endif

@@ -1,0 +1,77 @@
+#include "shim/verify.h"
+
+#include "scan/prim.h"
+#include "shim/message.h"
+#include "shim/state.h"
+
+enum { CHUNK = 256 };
+
+/* Copies up to CHUNK bytes from memory that may not be readable. */
+static bool read_safely(const void *from, char *to, size_t length)
+{
+    struct iovec local = {to, length}, remote = {(void *)from, length};
+    return prim_copy_safely(&local, &remote, 1) == (long)length;
+}
+
+/* How many of a chunk's bytes differ. A page that cannot be read (a guard page) shows nothing. */
+static unsigned compare_chunk(uintptr_t address, size_t length, const char *snapshot, uintptr_t *place)
+{
+    char now[CHUNK], wanted[CHUNK];
+    unsigned differences = 0;
+    if (!read_safely((void *)address, now, length) || (snapshot && !read_safely(snapshot, wanted, length)))
+        return 0;
+    for (size_t i = 0; i < length; i++)
+        if (now[i] != (snapshot ? wanted[i] : 0) && differences++ == 0)
+            *place = address + i;
+    return differences;
+}
+
+static uint64_t compare_piece(uintptr_t start, const struct plan_piece *piece, uintptr_t *place)
+{
+    uint64_t differences = 0;
+    const char *view = piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset;
+    for (uintptr_t at = start; at < piece->end; at += CHUNK) {
+        uintptr_t here = 0;
+        unsigned found = compare_chunk(at, CHUNK, view ? view + (at - start) : NULL, &here);
+        if (found && !differences)
+            *place = here;
+        differences += found;
+    }
+    return differences;
+}
+
+static void report(uint64_t differences, uintptr_t place, const struct call *call)
+{
+    char bytes[128];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add_number(&text, differences);
+    text_add(&text, " bytes differ, the first at 0x");
+    text_add_hex(&text, place);
+    text_add(&text, ", after a reset of 0x");
+    text_add_hex(&text, call->start);
+    text_add(&text, "-0x");
+    text_add_hex(&text, call->end);
+    message(LOG_ERROR, "verify: ", bytes, NULL);
+}
+
+long verify_call(const struct call *call, const struct plan *plan, int advice)
+{
+    uint64_t differences = 0;
+    uintptr_t position = call->start, place = 0;
+    for (unsigned i = 0; i < plan->count; position = plan->piece[i++].end) {
+        uintptr_t here = 0;
+        if (plan->piece[i].hindrance != REASON_COUNT)
+            continue;
+        uint64_t found = compare_piece(position, &plan->piece[i], &here);
+        if (found && !differences)
+            place = here;
+        differences += found;
+    }
+    if (!differences)
+        return 0;
+    count(COUNTER_verify_differences, differences);
+    report(differences, place, call);
+    count(COUNTER_real_calls, 1);
+    return prim_madvise(call->start, call->end - call->start, advice);
+}

@@ -1,0 +1,13 @@
+/* mode=verify: after a reset, every byte must be what the real call would show. */
+#ifndef SHIM_VERIFY_H
+#define SHIM_VERIFY_H
+
+#include "shim/plan.h"
+
+/* Compares the served pieces of a call with their snapshots, reading in a way that cannot fault and without
+   asking any scan. A difference is counted and reported, and mended by the real call over the whole range,
+   whose result is returned; otherwise 0. Another thread that writes to the range meanwhile looks like a
+   difference. Stack: 800 bytes. */
+long verify_call(const struct call *call, const struct plan *plan, int advice);
+
+#endif
