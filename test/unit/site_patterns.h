@@ -39,11 +39,11 @@ static const struct pattern patterns[] = {
     {"process_madvise_long", "mov $440,%rax; syscall; ret",
      BYTES("\x48\xc7\xc0\xb8\x01\x00\x00\x0f\x05\xc3"),
      1, {{0, 7, SITE_PROCESS_MADVISE, 7, 0, SITE_patchable}}, {0, 0}},
-    /* libc built with -fcf-protection */
+    /* a libc built with -fcf-protection would look so */
     {"endbr_first", "endbr64; mov $28,%eax; syscall; cmp $-4095,%rax; jae 1f; ret; 1: neg %eax; ret",
      BYTES("\xf3\x0f\x1e\xfa\xb8\x1c\x00\x00\x00\x0f\x05\x48\x3d\x01\xf0\xff\xff\x73\x01\xc3\xf7\xd8\xc3"),
      1, {{4, 9, SITE_MADVISE, 5, 0, SITE_patchable}}, {0, 0}},
-    /* rustc -O */
+    /* gcc 12 and clang 14 -O2 */
     {"advice_between", "mov $28,%eax; mov $4,%edx; syscall; ret",
      BYTES("\xb8\x1c\x00\x00\x00\xba\x04\x00\x00\x00\x0f\x05\xc3"),
      1, {{0, 10, SITE_MADVISE, 5, 1, SITE_patchable}}, {0, 0}},
@@ -54,7 +54,7 @@ static const struct pattern patterns[] = {
     {"lea_between", "mov $28,%eax; lea 16(%rdi,%rcx,8),%rdi; mov %rbx,%rsi; syscall; ret",
      BYTES("\xb8\x1c\x00\x00\x00\x48\x8d\x7c\xcf\x10\x48\x89\xde\x0f\x05\xc3"),
      1, {{0, 13, SITE_MADVISE, 5, 2, SITE_patchable}}, {0, 0}},
-    /* gcc -O0; the copy runs before rsp moves */
+    /* the copy runs before rsp moves */
     {"stack_load_between", "mov $28,%eax; mov 8(%rsp),%rsi; mov 16(%rsp),%rdi; syscall; ret",
      BYTES("\xb8\x1c\x00\x00\x00\x48\x8b\x74\x24\x08\x48\x8b\x7c\x24\x10\x0f\x05\xc3"),
      1, {{0, 15, SITE_MADVISE, 5, 2, SITE_patchable}}, {0, 0}},
@@ -195,7 +195,6 @@ static const struct pattern patterns[] = {
     {"pushf_between", "mov $28,%eax; pushfq; syscall; ret",
      BYTES("\xb8\x1c\x00\x00\x00\x9c\x0f\x05\xc3"),
      1, {{0, 6, SITE_MADVISE, 5, 1, SITE_stack}}, {0, 0}},
-    /* gcc -O2 with a static variable */
     {"rip_load_between", "mov $28,%eax; mov 256(%rip),%rdi; syscall; ret",
      BYTES("\xb8\x1c\x00\x00\x00\x48\x8b\x3d\x00\x01\x00\x00\x0f\x05\xc3"),
      1, {{0, 12, SITE_MADVISE, 5, 1, SITE_rip_relative}}, {0, 0}},
