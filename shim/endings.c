@@ -11,7 +11,7 @@ extern char **environ;
 void ending(void)
 {
     if (!process.inert)
-        statistics_write();
+        statistics_write(true);
 }
 
 static void end_process(int status)
@@ -23,7 +23,6 @@ static void end_process(int status)
 
 EXPORT void _exit(int status)
 {
-    process.finished = process.finished || state_is_ours();
     end_process(status);
     __builtin_unreachable();
 }

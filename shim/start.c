@@ -189,5 +189,5 @@ static __attribute__((constructor)) void start(void)
 static __attribute__((destructor)) void finish(void)
 {
     process.finished = true;
-    statistics_write();
+    statistics_write(true);
 }

@@ -108,7 +108,7 @@ static void report_failure(long error)
     message(LOG_WARN, "cannot write the statistics to ", process.options.stats, ": ", bytes, NULL);
 }
 
-void statistics_write(void)
+void statistics_write(bool at_end)
 {
     if (process.inert || !process.options.stats[0] || state_is_unadopted_child() || !state_is_ours())
         return;
@@ -117,7 +117,7 @@ void statistics_write(void)
         struct text text;
         format(&text);
         if (strcmp(process.options.stats, "stderr") == 0) {
-            if (process.finished)
+            if (at_end)
                 message_stderr(text.bytes, text.length);
         } else {
             long error = replace_file(&text);
@@ -132,7 +132,7 @@ void statistics_write(void)
 void statistics_now_and_then(void)
 {
     if (process.finished)
-        statistics_write();
+        statistics_write(false);
     struct timespec now;
     if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now))
         return;
@@ -142,7 +142,7 @@ void statistics_now_and_then(void)
         return;
     if (due == 0) /* the first call: nothing is due yet */
         return;
-    statistics_write();
+    statistics_write(false);
     live_describe();
     image_sweep();
 }

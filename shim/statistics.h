@@ -26,8 +26,8 @@ bool statistics_path(const char *pattern, int pid, const char *exe, char *path, 
 /* Remembers which executable this is. */
 void statistics_start(const char *exe);
 
-/* Writes the statistics if they were asked for and belong to this process. Signal-safe. */
-void statistics_write(void);
+/* Writes the statistics if they were asked for and belong to this process; to stderr only at_end. Signal-safe. */
+void statistics_write(bool at_end);
 
 /* Every 10 s or so rewrites the file and lets unused images go; after the destructors have run, rewrites it
    each time, as no later moment is known to come. */
