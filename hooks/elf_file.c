@@ -117,7 +117,7 @@ static void read_dynamic(struct elf_file *file, uint64_t offset, uint64_t size)
         file->soname = value[DT_SONAME];
 }
 
-static void read_notes(struct elf_file *file, uint64_t offset, uint64_t size)
+static void read_notes(struct elf_file *file, uint64_t offset, uint64_t address, uint64_t size)
 {
     for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= size && file->build_id_size == 0;) {
         Elf64_Nhdr note;
@@ -129,6 +129,7 @@ static void read_notes(struct elf_file *file, uint64_t offset, uint64_t size)
         if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz <= ELF_BUILD_ID_MOST &&
             memcmp(file->bytes + offset + name, "GNU", 4) == 0) {
             file->build_id_size = note.n_descsz;
+            file->build_id_address = address + content;
             memcpy(file->build_id, file->bytes + offset + content, note.n_descsz);
         }
         at = end;
@@ -168,7 +169,7 @@ static int read_segments(struct elf_file *file)
         else if (p.p_type == PT_GNU_EH_FRAME)
             file->eh_frame_hdr = segment;
         else if (p.p_type == PT_NOTE)
-            read_notes(file, p.p_offset, p.p_filesz);
+            read_notes(file, p.p_offset, p.p_vaddr, p.p_filesz);
     }
     if (file->segment_count == 0)
         return ELF_ERROR_segments;
@@ -194,6 +195,19 @@ static void read_symtab(struct elf_file *file)
         file->strtab = (struct elf_table){file->bytes + strings.sh_offset, strings.sh_size};
         return;
     }
+}
+
+bool elf_file_bias(const struct elf_file *file, uint64_t start, uint64_t offset, uint64_t *bias)
+{
+    const uint64_t page = 4096;
+    for (size_t i = 0; i < file->segment_count; i++) {
+        const struct elf_segment *s = &file->segments[i];
+        if (!(s->flags & PF_X) || offset < s->offset / page * page || offset >= s->offset + s->file_size)
+            continue;
+        *bias = start - (s->address / page * page + (offset - s->offset / page * page));
+        return true;
+    }
+    return false;
 }
 
 int elf_file_from_memory(struct elf_file *file, const uint8_t *bytes, size_t size)

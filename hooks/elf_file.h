@@ -53,6 +53,7 @@ struct elf_file {
     struct elf_table rela, jmprel;   /* Elf64_Rela */
     uint64_t soname;                 /* offset in dynstr; UINT64_MAX: none */
     size_t build_id_size;
+    uint64_t build_id_address; /* of its bytes, before relocation */
     uint8_t build_id[ELF_BUILD_ID_MOST];
 };
 
@@ -73,6 +74,10 @@ const char *elf_error_text(int error);
  */
 const uint8_t *elf_file_at(const struct elf_file *file, uint64_t address, uint64_t size);
 
+/* What to add to the file's addresses for those of the process, when offset `offset` of the file is mapped,
+   executable, at `start`. False when no executable segment holds that offset. */
+bool elf_file_bias(const struct elf_file *file, uint64_t start, uint64_t offset, uint64_t *bias);
+
 /* DT_SONAME, or NULL. Points into the file. */
 const char *elf_file_soname(const struct elf_file *file);
 
@@ -90,6 +95,9 @@ bool elf_unwind_at(const struct elf_file *file, uint64_t address, struct elf_ext
 
 /* The extent of the data symbol `name`. False when there is none, or none with a size. */
 bool elf_data_symbol(const struct elf_file *file, const char *name, struct elf_extent *extent);
+
+/* Does the file define the dynamic symbol `name`? */
+bool elf_defines(const struct elf_file *file, const char *name, uint64_t *address);
 
 struct elf_slot {
     uint64_t address; /* of the pointer that the dynamic linker fills in */

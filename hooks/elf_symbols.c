@@ -81,6 +81,19 @@ bool elf_data_symbol(const struct elf_file *file, const char *name, struct elf_e
            data_symbol(file->dynsym, file->dynstr, name, extent);
 }
 
+bool elf_defines(const struct elf_file *file, const char *name, uint64_t *address)
+{
+    for (uint64_t i = 0; i < file->dynsym.count; i++) {
+        Elf64_Sym s = symbol(file->dynsym, i);
+        const char *text = s.st_shndx == SHN_UNDEF ? NULL : string_at(file->dynstr, s.st_name);
+        if (!text || strcmp(text, name) != 0)
+            continue;
+        *address = s.st_value;
+        return true;
+    }
+    return false;
+}
+
 static bool is_ours(const char *name)
 {
     return name && (strcmp(name, "madvise") == 0 || strcmp(name, "process_madvise") == 0 ||

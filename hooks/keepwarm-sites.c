@@ -174,21 +174,6 @@ static bool parse_mapping(const char *line, struct mapping *m)
     return got >= 7;
 }
 
-/* The segment that a mapping was made from tells where the object lies. */
-static bool find_bias(const struct elf_file *file, const struct mapping *m, uint64_t *bias)
-{
-    const uint64_t page = 4096;
-    for (size_t i = 0; i < file->segment_count; i++) {
-        const struct elf_segment *s = &file->segments[i];
-        if (!(s->flags & PF_X) || m->offset < s->offset / page * page ||
-            m->offset >= s->offset + s->file_size)
-            continue;
-        *bias = m->start - (s->address / page * page + (m->offset - s->offset / page * page));
-        return true;
-    }
-    return false;
-}
-
 /* The file behind a mapping: through the process's own view where that is permitted, else by name. */
 static int open_mapped(struct elf_file *file, const char *pid, const struct mapping *m)
 {
@@ -211,7 +196,7 @@ static void list_mapping(struct listing *l, const char *pid, const struct mappin
         fprintf(stderr, "keepwarm-sites: %s: %s\n", m->path, elf_error_text(error));
         return;
     }
-    if (find_bias(&file, m, &l->bias))
+    if (elf_file_bias(&file, m->start, m->offset, &l->bias))
         list_object(l, &file, m->path);
     elf_file_close(&file);
 }

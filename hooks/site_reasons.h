@@ -24,6 +24,10 @@
     /* What the file says (site_list.c). */                                                                  \
     REASON(no_function, "no symbol or unwind table says where its function begins")                          \
     /* What the process says (patch.c, thunk.c). */                                                          \
+    REASON(replaced, "the file is no longer the one that was mapped, or its build-id differs")               \
+    REASON(unreadable, "the object's file cannot be read, or is damaged")                                    \
+    REASON(slot, "the slot holds neither libc's function nor anything that will become it")                  \
+    REASON(no_entry, "libc's function does not begin as those of known builds do")                           \
     REASON(mismatch, "the bytes in memory are not those of the file")                                        \
     REASON(no_thunk, "no executable memory to be had within 2 GiB")                                          \
     REASON(unwritable, "the code cannot be written")                                                         \
