@@ -7,7 +7,7 @@
 #include "scan/prim.h"
 #include "shim/message.h"
 #include "shim/state.h"
-#include "shim/statistics.h"
+#include "shim/statistics_format.h"
 
 /* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. */
 static char header[LIVE_HEADER];
@@ -41,7 +41,7 @@ void live_describe(void)
     text_add(&text, "keepwarm-live/1\npid ");
     text_add_number(&text, (uint64_t)process.pid);
     text_add(&text, "\nexe ");
-    text_add(&text, statistics_exe());
+    text_add(&text, process.exe);
     text_add(&text, "\nmode ");
     text_add(&text, mode_name(process.options.mode));
     text_add(&text, "\n");
@@ -80,15 +80,6 @@ static long create(const char *path)
     return error;
 }
 
-static void report_failure(long error)
-{
-    char bytes[32];
-    struct text text;
-    text_start(&text, bytes, sizeof bytes);
-    text_add_errno(&text, error);
-    message(LOG_INFO, "no live file: ", process.options.live, ": ", bytes, NULL);
-}
-
 void live_open(bool is_fork_child)
 {
     char path[OPTION_PATH + 96];
@@ -96,10 +87,10 @@ void live_open(bool is_fork_child)
     process.live = -1;
     if (!pattern[0] || (is_fork_child && !strstr(pattern, "%p")))
         return;
-    long fd = statistics_path(pattern, process.pid, statistics_exe(), path, sizeof path) ? create(path)
-                                                                                         : -ENAMETOOLONG;
+    long fd =
+        statistics_path(pattern, process.pid, process.exe, path, sizeof path) ? create(path) : -ENAMETOOLONG;
     if (prim_failed(fd)) {
-        report_failure(fd);
+        message_failure(LOG_INFO, "no live file", process.options.live, fd);
         return;
     }
     process.live = (int)fd;
@@ -116,6 +107,6 @@ void live_publish(void)
         prim_pwrite(process.live, block, sizeof *block, LIVE_HEADER + (int64_t)(index * sizeof *block));
     if (prim_failed(error)) {
         process.live = -1;
-        report_failure(error);
+        message_failure(LOG_INFO, "no live file", process.options.live, error);
     }
 }

@@ -72,3 +72,12 @@ void message(enum log_level level, ...)
     else
         message_stderr(bytes, text.length);
 }
+
+void message_failure(enum log_level level, const char *what, const char *path, long error)
+{
+    char bytes[32];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add_errno(&text, error);
+    message(level, what, ": ", path, ": ", bytes, NULL);
+}

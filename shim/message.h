@@ -17,6 +17,9 @@ void message_main_began(void);
    process after main began. */
 void message(enum log_level level, ...) __attribute__((sentinel));
 
+/* Writes `keepwarm: WHAT: PATH: ERRNO`. error may be negative. */
+void message_failure(enum log_level level, const char *what, const char *path, long error);
+
 /* Writes bytes that are whole lines already, to stderr, without raising SIGPIPE. */
 void message_stderr(const char *bytes, size_t length);
 

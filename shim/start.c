@@ -159,12 +159,11 @@ static __attribute__((constructor)) void start(void)
         be_inert();
         return;
     }
-    char exe[64];
-    find_exe(exe, sizeof exe);
+    find_exe(process.exe, sizeof process.exe);
     problems_start(&problems);
     options_parse(&process.options, span_of(settings), &problems);
     message_start(process.options.log, process.options.log_file);
-    if (!glob_matches(process.options.exe, exe)) {
+    if (!glob_matches(process.options.exe, process.exe)) {
         be_inert();
         return;
     }
@@ -177,7 +176,6 @@ static __attribute__((constructor)) void start(void)
         return;
     }
     process.pid = prim_getpid();
-    statistics_start(exe);
     if (!make_fork_mark())
         cannot_serve(REASON_not_ready, "madvise(MADV_WIPEONFORK) is refused");
     else

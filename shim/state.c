@@ -1,12 +1,7 @@
 #include "shim/state.h"
 
-#include "scan/image.h"
 #include "scan/prim.h"
-#include "shim/live.h"
 #include "shim/message.h"
-#include "shim/plan_cache.h"
-#include "shim/slots.h"
-#include "shim/statistics.h"
 
 static uint32_t never_forked = FORK_MARK_SET;
 
@@ -28,8 +23,6 @@ void state_stand_down(enum reason reason, const char *why)
         message(LOG_INFO, "forwarding every call from now on: ", why, NULL);
 }
 
-static uint32_t adoptions;
-
 static uint32_t fork_mark(void)
 {
     return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE);
@@ -42,39 +35,5 @@ bool state_is_unadopted_child(void)
 
 uint32_t state_fork_epoch(void)
 {
-    return state_is_unadopted_child() ? UINT32_MAX : __atomic_load_n(&adoptions, __ATOMIC_RELAXED);
-}
-
-/* The descriptors are copies that show the parent's memory; the counters are the parent's history. */
-static void adopt(void)
-{
-    process.pid = prim_getpid();
-    adoptions++;
-    image_forget_lock();
-    statistics_forget_lock();
-    counters_clear();
-    slots_clear();
-    plan_cache_forget_all();
-    if (process.live >= 0)
-        prim_close(process.live);
-    live_open(true);
-    bool had_files = process.files.pagemap >= 0;
-    scan_files_close(&process.files);
-    if (had_files && scan_files_open(&process.files) != 0 && standing_reason() == REASON_COUNT)
-        state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
-}
-
-bool state_enter_child(void)
-{
-    /* With signals blocked, nothing can leave the mark at busy. */
-    uint64_t signals = prim_block_signals();
-    uint32_t wiped = 0;
-    bool first = __atomic_compare_exchange_n(process.fork_mark, &wiped, FORK_MARK_BUSY, false,
-                                             __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    if (first) {
-        adopt();
-        __atomic_store_n(process.fork_mark, FORK_MARK_SET, __ATOMIC_RELEASE);
-    }
-    prim_restore_signals(signals);
-    return first || fork_mark() == FORK_MARK_SET;
+    return state_is_unadopted_child() ? UINT32_MAX : __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
 }

@@ -20,8 +20,10 @@ struct state {
     bool careful;  /* protection keys are in use: store only in ways that cannot fault */
     bool finished; /* destructors have run */
     uint32_t
-        vectors; /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
-    int pid;     /* whose state this is: a vfork child sees it too, and must not change it */
+        vectors;    /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
+    uint32_t forks; /* how many processes, from the first on, made this state their own by a fork */
+    char exe[64];   /* base name of the executable */
+    int pid;        /* whose state this is: a vfork child sees it too, and must not change it */
     uint32_t *fork_mark; /* a page that a fork child finds zeroed, once serving is set up */
     int live;            /* descriptor of the live file, or -1 */
     struct scan_files files;
@@ -41,7 +43,7 @@ static inline enum reason standing_reason(void)
 /* Is the caller in the process whose state this is, and not in a vfork child of it? One system call. */
 bool state_is_ours(void);
 
-/* The rare part of state_enter. */
+/* The rare part of state_enter (fork.c). */
 bool state_enter_child(void);
 
 /* Every interposed call that counts or serves starts here: in a fork child's first call it makes the state

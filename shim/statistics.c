@@ -9,31 +9,19 @@
 #include "shim/live.h"
 #include "shim/message.h"
 #include "shim/state.h"
+#include "shim/statistics_format.h"
 
 enum { REWRITE_SECONDS = 10 };
 
 /* Guarded by lock; much too large for a coroutine's stack. */
 static struct {
     int lock;
-    char exe[64];
     struct report report;
     char bytes[1 << 16];
     char path[OPTION_PATH + 96], temporary[OPTION_PATH + 128];
 } state;
 
 static uint64_t next_rewrite; /* seconds of CLOCK_MONOTONIC_COARSE */
-
-void statistics_start(const char *exe)
-{
-    struct text text;
-    text_start(&text, state.exe, sizeof state.exe);
-    text_add(&text, exe);
-}
-
-const char *statistics_exe(void)
-{
-    return state.exe;
-}
 
 void statistics_forget_lock(void)
 {
@@ -50,7 +38,7 @@ static void format(struct text *text)
 {
     struct report *report = &state.report;
     report->pid = process.pid;
-    report->exe = state.exe;
+    report->exe = process.exe;
     report->mode = mode_name(process.options.mode);
     report->arm = process.options.mode == MODE_OFF ? "off" : "on";
     report->rules = &process.rules;
@@ -81,7 +69,7 @@ static long write_all(int fd, const struct text *text)
 static long replace_file(const struct text *text)
 {
     struct text temporary;
-    if (!statistics_path(process.options.stats, process.pid, state.exe, state.path, sizeof state.path))
+    if (!statistics_path(process.options.stats, process.pid, process.exe, state.path, sizeof state.path))
         return -36 /* ENAMETOOLONG */;
     text_start(&temporary, state.temporary, sizeof state.temporary);
     text_add(&temporary, state.path);
@@ -99,15 +87,6 @@ static long replace_file(const struct text *text)
     return error;
 }
 
-static void report_failure(long error)
-{
-    char bytes[32];
-    struct text text;
-    text_start(&text, bytes, sizeof bytes);
-    text_add_errno(&text, error);
-    message(LOG_WARN, "cannot write the statistics to ", process.options.stats, ": ", bytes, NULL);
-}
-
 void statistics_write(bool at_end)
 {
     if (process.inert || !process.options.stats[0] || state_is_unadopted_child() || !state_is_ours())
@@ -122,7 +101,7 @@ void statistics_write(bool at_end)
         } else {
             long error = replace_file(&text);
             if (error)
-                report_failure(error);
+                message_failure(LOG_WARN, "cannot write the statistics", process.options.stats, error);
         }
         __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
     }

@@ -1,4 +1,4 @@
-#include "shim/statistics.h"
+#include "shim/statistics_format.h"
 
 #include <string.h>
 
