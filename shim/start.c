@@ -13,6 +13,7 @@
 #include "scan/prim.h"
 #include "scan/vma.h"
 #include "shim/glob.h"
+#include "shim/hooking.h"
 #include "shim/live.h"
 #include "shim/message.h"
 #include "shim/next.h"
@@ -180,6 +181,7 @@ static __attribute__((constructor)) void start(void)
         cannot_serve(REASON_not_ready, "madvise(MADV_WIPEONFORK) is refused");
     else
         begin_serving();
+    hooking_start();
     live_open(false);
     message_main_began();
 }

@@ -42,6 +42,7 @@ static void format(struct text *text)
     report->mode = mode_name(process.options.mode);
     report->arm = process.options.mode == MODE_OFF ? "off" : "on";
     report->rules = &process.rules;
+    report->sites = sites_known();
     counters_sum(&report->counters);
     report->kept = counters_kept(report->kept_by_rule, &report->kept_peak);
     text_start(text, state.bytes, sizeof state.bytes);
