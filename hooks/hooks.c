@@ -22,7 +22,9 @@ struct seen {
     const char *path;
     uint64_t start, inode;
     uint64_t witness, witness_value; /* as long as it reads so, this is still the object that was changed */
-    unsigned tries;                  /* left, for sites that could not be patched at that moment */
+    unsigned tries;                  /* left, for sites that cannot be patched at some moment */
+    bool retry;                      /* there are such */
+    struct hooks_object report;
 };
 
 /* Module state. Changed under `busy` only. */
@@ -158,9 +160,11 @@ static void patch_sites(struct object *o, const struct elf_file *file, bool entr
         .bias = o->bias,
         .entries = entries,
         .how = patch_how_now(),
+        .retry = seen->retry,
         .left = on_left,
         .context = report,
     };
+    seen->retry = false;
     if (inline_patch(&work, file) < 0)
         on_left(report, 0, entries ? "libc" : "inline", SITE_unreadable);
     if (entries)
@@ -174,13 +178,13 @@ static void patch_sites(struct object *o, const struct elf_file *file, bool entr
     if (!work.again || !seen->tries)
         return;
     seen->tries--;
+    seen->retry = true;
     atomic_store(&state.again, true);
 }
 
 static void hook_file(struct object *o, const struct elf_file *file, struct report *report, struct seen *seen)
 {
     unsigned kinds = state.request.kinds;
-    seen->tries = seen->tries ? seen->tries : TRIES_MOST;
     if (is_libc(file)) {
         if (kinds & HOOKS_LIBC)
             patch_sites(o, file, true, report, seen);
@@ -188,7 +192,12 @@ static void hook_file(struct object *o, const struct elf_file *file, struct repo
     }
     if (is_sanitizer(o, file))
         return;
-    change_slots(o, file, report, seen);
+    if (seen->retry) {
+        report->object.plt = seen->report.plt;
+        report->object.got = seen->report.got;
+    } else {
+        change_slots(o, file, report, seen);
+    }
     if (kinds & HOOKS_INLINE)
         patch_sites(o, file, false, report, seen);
 }
@@ -207,6 +216,7 @@ static void hook_object(struct object *o, struct seen *seen)
     } else if (o->listed) { /* other mapped files need not be ELF at all */
         on_left(&report, 0, "object", reason);
     }
+    seen->report = report.object;
     if (state.request.object)
         state.request.object(&report.object);
 }
@@ -242,7 +252,8 @@ static struct seen *add_seen(const struct object *o)
         state.seen = grown;
         state.seen_room = room;
     }
-    struct seen seen = {.path = keep_path(o->path), .start = o->start, .inode = o->inode};
+    struct seen seen = {
+        .path = keep_path(o->path), .start = o->start, .inode = o->inode, .tries = TRIES_MOST};
     if (!seen.path)
         return NULL;
     state.seen[state.seen_count] = seen;
@@ -273,7 +284,7 @@ static void *pin(const struct object *o)
 static void look_at(struct object *o)
 {
     struct seen *seen = find_seen(o);
-    if (seen && is_still_changed(seen) && !seen->tries)
+    if (seen && is_still_changed(seen) && !seen->retry)
         return;
     void *pinned = pin(o);
     if (!pinned && !state.starting && o->listed && !o->is_exe)
@@ -281,7 +292,8 @@ static void look_at(struct object *o)
     if (!seen)
         seen = add_seen(o);
     else if (!is_still_changed(seen))
-        seen->witness = seen->tries = 0;
+        *seen = (struct seen){
+            .path = seen->path, .start = seen->start, .inode = seen->inode, .tries = TRIES_MOST};
     if (seen)
         hook_object(o, seen);
     if (pinned)

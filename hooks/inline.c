@@ -88,6 +88,13 @@ static bool is_as_in_file(const struct pass *pass, size_t i)
            memcmp(bytes, site->bytes, site->size) == 0;
 }
 
+/* Of an earlier try at the same object: then the mov is a jump, to one of the thunks near it. */
+static bool is_patched(const struct pass *pass, size_t i)
+{
+    uint8_t first;
+    return pass->work->retry && memory_read(pass->site[i].mov + pass->work->bias, &first, 1) && first == 0xe9;
+}
+
 /* All thunks are written and sealed before the first site leads to one. */
 static enum site_reason make_thunks(struct pass *pass)
 {
@@ -110,6 +117,10 @@ static void patch_all(struct pass *pass)
     for (size_t i = 0; i < pass->count; i++) {
         struct site shape = shape_of(&pass->site[i]);
         enum site_reason reason = stop;
+        if (is_patched(pass, i)) {
+            work->patched++;
+            continue;
+        }
         if (!pass->thunk[i])
             reason = SITE_mismatch;
         else if (stop == SITE_patchable)

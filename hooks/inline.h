@@ -9,6 +9,7 @@ struct inline_work {
     uint64_t bias;
     bool entries; /* libc: only the sites at the start of madvise and process_madvise */
     enum patch_how how;
+    bool retry; /* some sites may be patched already */
     void (*left)(void *context, uint64_t address, const char *kind, unsigned reason);
     void *context;
     unsigned patched;                /* result */
