@@ -67,6 +67,11 @@ void *memset(void *to, int byte, size_t length)
 int memcmp(const void *one, const void *other, size_t length)
 {
     const unsigned char *a = one, *b = other;
+    for (; length >= sizeof(word) && *(const word *)a == *(const word *)b; length -= sizeof(word)) {
+        KEEP_LOOP();
+        a += sizeof(word);
+        b += sizeof(word);
+    }
     for (; length; length--, a++, b++) {
         KEEP_LOOP();
         if (*a != *b)
