@@ -1,6 +1,6 @@
-/* Threads started and joined, each using some of its stack: glibc's cache of stacks resets each with a call of its own.
-   thread_churn [--kib N] [--seconds S] [--check]. Prints threads_per_second=. --check: what a thread leaves on its stack
-   does not matter to the next, so only what it computes is compared. */
+/* Threads started and joined, each using some of its stack: glibc's cache of stacks resets each with a call
+   of its own. thread_churn [--kib N] [--seconds S] [--workers N]. Prints threads_per_second=. What a thread
+   leaves on its stack does not matter to the next, so only what it computes is compared. */
 #include <getopt.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-static unsigned kib = 64;
+enum { WORKERS_MOST = 64 };
+static unsigned kib = 64, workers = 1;
+static double seconds = 1, start;
 
 static double now(void)
 {
@@ -34,32 +36,52 @@ static void *run(void *seed)
     return (void *)use(kib / 4, (uintptr_t)seed);
 }
 
+/* Starts and joins threads until the time is over; returns how many, or 0 when one went wrong. */
+static void *churn(void *wanted)
+{
+    uintptr_t threads = 0;
+    do {
+        pthread_t thread;
+        void *result;
+        if (pthread_create(&thread, NULL, run, (void *)1) || pthread_join(thread, &result) ||
+            result != wanted)
+            return NULL;
+        threads++;
+    } while (now() - start < seconds);
+    return (void *)threads;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"kib", required_argument, NULL, 'k'},
                                             {"seconds", required_argument, NULL, 's'},
+                                            {"workers", required_argument, NULL, 'w'},
                                             {0}};
-    double seconds = 1, start = now(), spent;
+    pthread_t worker[WORKERS_MOST];
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'k')
             kib = (unsigned)atoi(optarg);
         else if (option == 's')
             seconds = atof(optarg);
+        else if (option == 'w' && (workers = (unsigned)atoi(optarg)) <= WORKERS_MOST)
+            continue;
         else
             return 125;
     }
-    uint64_t wanted = (uintptr_t)run((void *)1), threads = 0;
-    do {
-        pthread_t thread;
-        void *result;
-        if (pthread_create(&thread, NULL, run, (void *)1) || pthread_join(thread, &result))
+    void *wanted = run((void *)1);
+    uintptr_t threads = 0;
+    start = now();
+    for (unsigned i = 0; i < workers; i++)
+        if (pthread_create(&worker[i], NULL, churn, wanted))
             return 125;
-        if ((uintptr_t)result != wanted) {
+    for (unsigned i = 0; i < workers; i++) {
+        void *count;
+        if (pthread_join(worker[i], &count) || !count) {
             puts("a thread computed something else");
             return 1;
         }
-        threads++;
-    } while ((spent = now() - start) < seconds);
-    printf("threads_per_second=%.1f\n", (double)threads / spent);
+        threads += (uintptr_t)count;
+    }
+    printf("threads_per_second=%.1f\n", (double)threads / (now() - start));
     return 0;
 }
