@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/sysmacros.h>
 
 #include "scan/prim.h"
 
@@ -37,6 +38,13 @@ static void close_one(int *fd)
     *fd = -1;
 }
 
+/* In a chroot anything may be called /dev/zero. */
+static bool is_zero_device(int fd)
+{
+    struct stat status;
+    return prim_fstat(fd, &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 5);
+}
+
 int scan_files_open(struct scan_files *files)
 {
     *files = (struct scan_files){open_high("/proc/self/pagemap"), open_high("/proc/self/maps"), -1};
@@ -46,6 +54,8 @@ int scan_files_open(struct scan_files *files)
         return error;
     }
     files->zero = open_high("/dev/zero");
+    if (files->zero >= 0 && !is_zero_device(files->zero))
+        close_one(&files->zero);
     if (files->zero < 0)
         files->zero = -1;
     return 0;

@@ -1,5 +1,6 @@
 #include "scan/image.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
@@ -14,7 +15,7 @@
 #endif
 #define SEALS_NEEDED (0x0002 /* F_SEAL_SHRINK */ | 0x0008 /* F_SEAL_WRITE */)
 
-enum { IMAGES = 64, PROBES = 8 };
+enum { IMAGES_BITS = 9, IMAGES = 1 << IMAGES_BITS, PROBES = 8 };
 
 /* generation is odd while the slot holds an image; readers trust the other fields only if it is the same
    odd number before and after. */
@@ -41,7 +42,7 @@ static uint64_t device_of(const struct vma *vma)
 
 static unsigned first_slot(const struct vma *vma)
 {
-    return (unsigned)((vma->inode * 0x9e3779b97f4a7c15ULL) >> 58) % IMAGES;
+    return (unsigned)((vma->inode * 0x9e3779b97f4a7c15ULL) >> (64 - IMAGES_BITS));
 }
 
 bool image_stands(const struct image *image)
@@ -318,13 +319,15 @@ static struct slot *choose_slot(const struct vma *vma)
     struct slot *empty = NULL;
     for (unsigned i = 0; i < PROBES; i++) {
         struct slot *slot = &images.slots[(first + i) % IMAGES];
-        bool holds = slot->generation & 1;
-        if (holds && slot->inode == vma->inode && slot->device == device_of(vma)) {
-            empty_slot(slot);
-            return slot;
-        }
-        if (!holds && !empty)
+        if (!(slot->generation & 1) && !empty)
             empty = slot;
+    }
+    for (unsigned i = 0; i < PROBES && !empty; i++) {
+        struct slot *slot = &images.slots[(first + i) % IMAGES];
+        if (!LOAD(slot->used)) {
+            empty_slot(slot);
+            empty = slot;
+        }
     }
     return empty;
 }
@@ -352,23 +355,26 @@ static void read_path(int maps, const struct vma *vma, char *path, size_t size)
         path[0] = 0;
 }
 
-bool image_register(int maps, const struct vma *vma, image_judge *judge_path, struct image *image)
+int image_register(int maps, const struct vma *vma, image_judge *judge_path, struct image *image)
 {
     static char path[1024], shown[1024]; /* guarded by the lock */
     uint64_t signals;
     if (!lock(&signals))
-        return false;
-    struct slot *slot = choose_slot(vma);
+        return -EBUSY;
+    /* Another thread may have been here first: its view may be in use. */
+    bool found = image_find(vma, image);
+    struct slot *slot = found ? NULL : choose_slot(vma);
     if (slot) {
         bool promised = false;
         read_path(maps, vma, path, sizeof path);
         __builtin_memcpy(shown, path, sizeof path);
         uint64_t tags = judge_path(shown, &promised);
-        struct candidate found = find_file(maps, vma, path, promised);
-        fill_slot(slot, vma, &found, tags);
+        struct candidate candidate = find_file(maps, vma, path, promised);
+        fill_slot(slot, vma, &candidate, tags);
+        found = image_find(vma, image);
     }
     unlock(signals);
-    return slot && image_find(vma, image);
+    return found ? 0 : -ENFILE;
 }
 
 void image_sweep(void)

@@ -45,9 +45,9 @@ bool image_recall(unsigned slot, uint32_t generation, struct image *image);
 typedef uint64_t image_judge(char *path, bool *promised);
 
 /* Registers the file that is mapped at vma. A rare path: up to a few system calls for each of the process's
-   descriptors. Returns false when another thread is registering or all slots are in use: forward this once.
-   Signal-safe; blocks signals meanwhile. Stack: 600 bytes. */
-bool image_register(int maps, const struct vma *vma, image_judge *judge, struct image *image);
+   descriptors. Returns 0; -EBUSY when another thread is registering, and -ENFILE when more files are in use
+   than keepwarm follows (512): forward this once. Signal-safe; blocks signals meanwhile. Stack: 600 bytes. */
+int image_register(int maps, const struct vma *vma, image_judge *judge, struct image *image);
 
 /* Is what image_find returned still so, and were bytes that were read from its view since then right? */
 bool image_stands(const struct image *image);

@@ -37,3 +37,11 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     scan->position = argument.walk_end;
     return (int)count;
 }
+
+bool pagemap_works(int fd)
+{
+    struct page_region region;
+    struct scan_argument argument = {
+        .size = sizeof argument, .vector = (uintptr_t)&region, .vector_length = 1};
+    return !prim_failed(prim_ioctl(fd, PAGEMAP_SCAN_REQUEST, &argument));
+}

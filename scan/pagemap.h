@@ -2,6 +2,7 @@
 #ifndef SCAN_PAGEMAP_H
 #define SCAN_PAGEMAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The kernel's struct page_region and its PAGE_IS_ bits: the build machine's headers may be older. */
@@ -35,5 +36,8 @@ struct pagemap_scan {
    where it stopped. Returns the number of regions (0 does not mean the end: position tells), or a negative
    errno: ENOTTY and EBADF when fd is not a pagemap, EPERM under seccomp. Signal-safe, no allocation. */
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
+
+/* Is fd a pagemap? An empty scan tells. */
+bool pagemap_works(int fd);
 
 #endif

@@ -7,7 +7,8 @@
 enum { VECTORS = 16 };
 
 static struct {
-    uintptr_t borrower; /* the claim's address; 0: free */
+    uint64_t borrower; /* the claim's address, and above bit 48 a number that tells two claims there apart; 0:
+                          free */
     struct page_region region[REGIONS_MANY];
 } vectors[VECTORS];
 
@@ -17,8 +18,9 @@ static uint64_t cookie_of(unsigned vector, uintptr_t claim)
 }
 
 /* The borrower's stack may be gone: it is read as read(2) would. */
-static bool is_abandoned(unsigned vector, uintptr_t borrower)
+static bool is_abandoned(unsigned vector, uint64_t word)
 {
+    uintptr_t borrower = word & (((uint64_t)1 << 48) - 1);
     uint64_t cookie = 0;
     struct iovec to = {&cookie, sizeof cookie}, from = {(void *)borrower, sizeof cookie};
     long count = prim_copy_safely(&to, &from, 1);
@@ -26,12 +28,14 @@ static bool is_abandoned(unsigned vector, uintptr_t borrower)
            (count == (long)sizeof cookie && cookie != cookie_of(vector, borrower));
 }
 
-static bool take(unsigned vector, uintptr_t from, struct regions_claim *claim)
+static bool take(unsigned vector, uint64_t from, struct regions_claim *claim)
 {
+    static uint32_t claims;
+    uint64_t number = __atomic_fetch_add(&claims, 1, __ATOMIC_RELAXED);
     claim->vector = (int)vector;
     __atomic_store_n(&claim->cookie, cookie_of(vector, (uintptr_t)claim), __ATOMIC_RELEASE);
-    return __atomic_compare_exchange_n(&vectors[vector].borrower, &from, (uintptr_t)claim, false,
-                                       __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&vectors[vector].borrower, &from, (uintptr_t)claim | number << 48,
+                                       false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 struct page_region *regions_claim(struct regions_claim *claim)
@@ -44,7 +48,7 @@ struct page_region *regions_claim(struct regions_claim *claim)
             return vectors[vector].region;
     }
     for (unsigned vector = 0; vector < VECTORS; vector++) {
-        uintptr_t borrower = __atomic_load_n(&vectors[vector].borrower, __ATOMIC_ACQUIRE);
+        uint64_t borrower = __atomic_load_n(&vectors[vector].borrower, __ATOMIC_ACQUIRE);
         if (borrower && is_abandoned(vector, borrower) && take(vector, borrower, claim))
             return vectors[vector].region;
     }

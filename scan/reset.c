@@ -1,7 +1,6 @@
 #include "scan/reset.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
@@ -25,10 +24,16 @@ static void copy_bytes(uintptr_t start, const char *from, size_t length)
 }
 
 /* /dev/zero is read straight into user memory: an unwritable page makes it come back short, or EFAULT. */
-static int fill_safely(int zero, uintptr_t start, size_t length)
+static int fill_safely(const struct scan_files *files, uintptr_t start, size_t length)
 {
     while (length) {
-        long count = prim_read(zero, (void *)start, length);
+        /* The descriptor moves when the host wants its number (a dup2, perhaps in a signal handler that has
+           just cut a read short): what was read under the old number then does not count. pread consumes
+           nothing. */
+        int zero = __atomic_load_n(&files->zero, __ATOMIC_ACQUIRE);
+        long count = prim_pread(zero, (void *)start, length, 0);
+        if (__atomic_load_n(&files->zero, __ATOMIC_ACQUIRE) != zero)
+            return -EAGAIN;
         if (count <= 0)
             return count ? (int)count : -EFAULT;
         start += (uintptr_t)count;
@@ -37,8 +42,7 @@ static int fill_safely(int zero, uintptr_t start, size_t length)
     return 0;
 }
 
-/* For a destination that may refuse the store, and for a source that may refuse the load: a file that is only
-   promised to be stable may be truncated, and past its end is a SIGBUS. */
+/* A file that is only promised to be stable may be cut short, and a load past its end is a SIGBUS. */
 static int copy_safely(uintptr_t start, const char *from, size_t length)
 {
     struct iovec to = {(void *)start, length}, source = {(void *)from, length};
@@ -46,12 +50,11 @@ static int copy_safely(uintptr_t start, const char *from, size_t length)
     return count == (long)length ? 0 : count < 0 ? (int)count : -EFAULT;
 }
 
-static int restore_from_image(const struct reset_span *span, const struct image *image, uint64_t offset,
-                              uintptr_t start, size_t length)
+static int restore_from_image(const struct image *image, uint64_t offset, uintptr_t start, size_t length)
 {
     if (offset + length > image->size)
         return -EFAULT;
-    if (span->careful || image->kind == IMAGE_STABLE)
+    if (image->kind == IMAGE_STABLE)
         return copy_safely(start, image->view + offset, length);
     copy_bytes(start, image->view + offset, length);
     return 0;
@@ -60,8 +63,8 @@ static int restore_from_image(const struct reset_span *span, const struct image 
 static int restore_zeroes(const struct scan_files *files, const struct reset_span *span, uintptr_t start,
                           size_t length)
 {
-    if (span->careful)
-        return fill_safely(files->zero, start, length);
+    if (span->unconfirmed)
+        return fill_safely(files, start, length);
     fill_with_zeroes(start, length);
     return 0;
 }
@@ -75,10 +78,7 @@ static int give_to_kernel(struct reset_account *account, uintptr_t start, uintpt
 
 static uint64_t clock_now(const uint64_t *wanted)
 {
-    struct timespec now;
-    if (!wanted || clock_gettime(CLOCK_MONOTONIC, &now))
-        return 0;
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    return wanted ? prim_now() : 0;
 }
 
 static int scan_once(struct pagemap_scan *scan, struct reset_account *account)
@@ -117,8 +117,8 @@ static int restore_part(struct progress *progress, uintptr_t start, uintptr_t en
     account->pages_left -= pages;
     if (!piece->image)
         return restore_zeroes(progress->files, progress->span, start, end - start);
-    return restore_from_image(progress->span, piece->image, piece->offset + (start - progress->piece_start),
-                              start, end - start);
+    return restore_from_image(piece->image, piece->offset + (start - progress->piece_start), start,
+                              end - start);
 }
 
 /* A swap entry, a guard or poison marker and a migrating page all show as SWAPPED: writing would swap in,
@@ -208,7 +208,8 @@ static int scan_through(const struct scan_files *files, const struct reset_span 
         uintptr_t from = progress.scan.position;
         if (account->pages_left == 0 || progress.forwarded_runs >= FORWARDED_RUNS) {
             *stopped = from;
-            return 1;
+            int error = images_stand(span);
+            return error ? error : 1;
         }
         int count = scan_once(&progress.scan, account);
         int error = count < 0 ? count : restore_runs(&progress, from, count);
@@ -241,7 +242,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end, struct reset_account *account)
 {
     uint64_t before = clock_now(account->restore_ns), pages = (end - start) / PAGE;
-    int error = fill_safely(files->zero, start, end - start);
+    int error = fill_safely(files, start, end - start);
     account->pages_restored += pages;
     account->pages_left -= pages;
     if (account->restore_ns)

@@ -22,9 +22,8 @@ struct reset_span {
     uintptr_t start;
     const struct reset_piece *piece;
     unsigned count;
-    bool careful;     /* store only in ways that cannot fault */
-    bool unconfirmed; /* nobody asked the kernel about these mappings just now: give up at a page that no
-                         anonymous mapping has. Implies careful; anonymous pieces only */
+    bool unconfirmed; /* nobody asked the kernel about these mappings just now: store only in ways that cannot
+                         fault, and give up at a page that no anonymous mapping has. Anonymous pieces only */
 };
 
 /* One call's bounds and results, over all its spans. */

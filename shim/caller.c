@@ -9,13 +9,14 @@ static struct {
     uint64_t key, matches;
 } sites[64];
 
-static __attribute__((noinline)) uint32_t look_up(uintptr_t address)
+static __attribute__((noinline)) bool look_up(uintptr_t address, uint32_t *matches)
 {
     char path[NAME_SHOWN];
     struct vma vma;
     int error = process.procmap ? vma_query_name(process.files.maps, address, &vma, path, sizeof path)
                                 : vma_read(process.files.maps, address, &vma, path, sizeof path);
-    return error ? 0 : region_caller_matches(&process.rules, path);
+    *matches = error ? 0 : region_caller_matches(&process.rules, path);
+    return !error;
 }
 
 uint32_t caller_matches(uintptr_t address)
@@ -26,8 +27,17 @@ uint32_t caller_matches(uintptr_t address)
     /* Bit 32 tells an answer of no match from an empty entry. */
     if ((key ^ matches) == address && matches)
         return (uint32_t)matches;
-    matches = look_up(address) | 1ULL << 32;
+    uint32_t found;
+    if (!look_up(address, &found))
+        return 0;
+    matches = found | 1ULL << 32;
     __atomic_store_n(&sites[i].matches, matches, __ATOMIC_RELAXED);
     __atomic_store_n(&sites[i].key, address ^ matches, __ATOMIC_RELAXED);
-    return (uint32_t)matches;
+    return found;
+}
+
+void caller_forget_all(void)
+{
+    for (unsigned i = 0; i < sizeof sites / sizeof *sites; i++)
+        __atomic_store_n(&sites[i].matches, 0, __ATOMIC_RELAXED);
 }

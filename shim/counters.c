@@ -115,8 +115,10 @@ bool counters_timed_turn(void)
 
 void counters_clear(void)
 {
-    memset(&state, 0, sizeof state);
-    thread_block = 0;
+    /* Blocks stay whose they are: another thread of the child may be counting. */
+    memset(state.block, 0, sizeof state.block);
+    memset(state.kept, 0, sizeof state.kept);
+    state.kept_total = state.kept_peak = 0;
 }
 
 unsigned counters_block(const struct counters **block)

@@ -23,9 +23,24 @@ bool descriptor_is_ours(int fd)
     return false;
 }
 
-void descriptor_make_way(int fd)
+/* In a fork child that has made no call yet, ours are copies that it will not use; they are only forgotten.
+ */
+static void forget(int fd)
 {
-    if (!descriptor_is_ours(fd) || !state_is_ours())
+    for (unsigned i = 0; i < OURS; i++)
+        if (*our_number(i) == fd)
+            *our_number(i) = -1;
+}
+
+static void make_way(int fd)
+{
+    if (!descriptor_is_ours(fd))
+        return;
+    if (state_is_unadopted_child()) {
+        forget(fd);
+        return;
+    }
+    if (!state_is_ours())
         return;
     for (unsigned i = 0; i < OURS; i++)
         if (*our_number(i) == fd) {
@@ -34,6 +49,14 @@ void descriptor_make_way(int fd)
                 moved = prim_fcntl(fd, F_DUPFD_CLOEXEC, 3);
             __atomic_store_n(our_number(i), prim_failed(moved) ? -1 : (int)moved, __ATOMIC_RELEASE);
         }
+}
+
+bool descriptors_prepare_dup(int from, int to)
+{
+    bool exists = !descriptor_is_ours(from) && !prim_failed(prim_fcntl(from, F_GETFD, 0));
+    if (exists && to != from)
+        make_way(to);
+    return exists;
 }
 
 static long plain_close_range(unsigned first, unsigned last, int flags)
@@ -77,7 +100,7 @@ EXPORT int close(int fd)
         errno = EBADF;
         return -1;
     }
-    return next_close ? next_close(fd) : (int)with_errno(prim_close(fd));
+    return CALL_NEXT(close, prim_close(fd), fd);
 }
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)
@@ -95,20 +118,19 @@ EXPORT void closefrom(int first)
 
 EXPORT int dup2(int from, int to)
 {
-    if (descriptor_is_ours(from)) {
+    if (!descriptors_prepare_dup(from, to)) {
         errno = EBADF;
         return -1;
     }
-    descriptor_make_way(to);
-    return next_dup2 ? next_dup2(from, to) : (int)with_errno(prim_call3(SYS_dup2, from, to, 0));
+    return CALL_NEXT(dup2, prim_call3(SYS_dup2, from, to, 0), from, to);
 }
 
 EXPORT int dup3(int from, int to, int flags)
 {
-    if (descriptor_is_ours(from)) {
+    bool plain = from != to && !(flags & ~O_CLOEXEC);
+    if (plain && !descriptors_prepare_dup(from, to)) {
         errno = EBADF;
         return -1;
     }
-    descriptor_make_way(to);
-    return next_dup3 ? next_dup3(from, to, flags) : (int)with_errno(prim_call3(SYS_dup3, from, to, flags));
+    return CALL_NEXT(dup3, prim_call3(SYS_dup3, from, to, flags), from, to, flags);
 }

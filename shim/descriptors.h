@@ -8,8 +8,9 @@
 
 bool descriptor_is_ours(int fd);
 
-/* Moves one of ours away from a number that the host is about to use. */
-void descriptor_make_way(int fd);
+/* Before a dup2 or dup3: false when from is none of the host's (EBADF). Otherwise moves one of ours away from
+   the number to. */
+bool descriptors_prepare_dup(int from, int to);
 
 /* close_range, but for ours. Returns 0 or a negative errno. */
 long descriptors_close_range(unsigned first, unsigned last, int flags);

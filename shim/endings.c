@@ -14,17 +14,11 @@ void ending(void)
         statistics_write(true);
 }
 
-static void end_process(int status)
+EXPORT void _exit(int status)
 {
     ending();
     for (;;)
         prim_call3(SYS_exit_group, status, 0, 0);
-}
-
-EXPORT void _exit(int status)
-{
-    end_process(status);
-    __builtin_unreachable();
 }
 
 EXPORT void _Exit(int status)
@@ -32,21 +26,11 @@ EXPORT void _Exit(int status)
     _exit(status);
 }
 
-EXPORT void quick_exit(int status)
-{
-    ending();
-    if (next_quick_exit)
-        next_quick_exit(status);
-    end_process(status);
-    __builtin_unreachable();
-}
-
 EXPORT int execve(const char *path, char *const arguments[], char *const environment[])
 {
     ending();
-    return next_execve
-               ? next_execve(path, arguments, environment)
-               : (int)with_errno(prim_call3(SYS_execve, (long)path, (long)arguments, (long)environment));
+    return CALL_NEXT(execve, prim_call3(SYS_execve, (long)path, (long)arguments, (long)environment), path,
+                     arguments, environment);
 }
 
 EXPORT int execv(const char *path, char *const arguments[])
@@ -57,10 +41,9 @@ EXPORT int execv(const char *path, char *const arguments[])
 EXPORT int execvpe(const char *file, char *const arguments[], char *const environment[])
 {
     ending();
-    if (next_execvpe)
-        return next_execvpe(file, arguments, environment);
-    errno = ENOSYS;
-    return -1;
+    if (!next_execvpe) /* called by a constructor that runs before ours */
+        next_resolve();
+    return next_execvpe(file, arguments, environment);
 }
 
 EXPORT int execvp(const char *file, char *const arguments[])
@@ -71,34 +54,34 @@ EXPORT int execvp(const char *file, char *const arguments[])
 EXPORT int fexecve(int fd, char *const arguments[], char *const environment[])
 {
     ending();
-    if (next_fexecve)
-        return next_fexecve(fd, arguments, environment);
-    errno = ENOSYS;
-    return -1;
+    if (!next_fexecve)
+        next_resolve();
+    return next_fexecve(fd, arguments, environment);
 }
 
 EXPORT int execveat(int directory, const char *path, char *const arguments[], char *const environment[],
                     int flags)
 {
     ending();
-    return next_execveat ? next_execveat(directory, path, arguments, environment, flags)
-                         : (int)with_errno(prim_call6(SYS_execveat, directory, (long)path, (long)arguments,
-                                                      (long)environment, flags, 0));
+    return CALL_NEXT(
+        execveat,
+        prim_call6(SYS_execveat, directory, (long)path, (long)arguments, (long)environment, flags, 0),
+        directory, path, arguments, environment, flags);
 }
 
-/* The functions that list their arguments: glibc's own make them an array too. with counts what stands
+/* The functions that list their arguments: glibc's own make them an array too. total counts what stands
    between the first argument and the terminator, then the array is filled in a second pass. */
 #define ARGUMENTS(name, first, last)                                                                         \
     va_list list;                                                                                            \
-    int with = 1;                                                                                            \
+    int total = 1;                                                                                           \
     va_start(list, first);                                                                                   \
     while (va_arg(list, char *))                                                                             \
-        with++;                                                                                              \
+        total++;                                                                                             \
     va_end(list);                                                                                            \
-    char **name = __builtin_alloca((size_t)(with + 1) * sizeof *name);                                       \
+    char **name = __builtin_alloca((size_t)(total + 1) * sizeof *name);                                      \
     name[0] = (char *)first;                                                                                 \
     va_start(list, first);                                                                                   \
-    for (int i = 1; i <= with; i++)                                                                          \
+    for (int i = 1; i <= total; i++)                                                                         \
         name[i] = va_arg(list, char *);                                                                      \
     last;                                                                                                    \
     va_end(list)

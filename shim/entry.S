@@ -7,15 +7,15 @@
    syscall: numbers that keepwarm watches go to C; any other is passed on by a jump with registers and stack as
    they came, so that calls which return twice (vfork, clone) or not at all still work. */
 
-#define SYSCALL_MADVISE 28
-/* What a reset may need below the caller's frame, with room to spare; and what its caller may hold above. */
-#define STACK_BELOW 4096
-#define STACK_ABOVE 1024
+#include "shim/stack_room.h"
 
-/* Jumps to near when [start, start+length) meets the stack around %rsp. Changes %rax and %r11. */
+#define SYSCALL_MADVISE 28
+
+/* Jumps to near when [start, start+length), rounded up to a page as the kernel does it, meets the stack around
+   %rsp. Changes %rax and %r11. */
 .macro jump_if_near_stack start, length, near
         leaq    -STACK_BELOW(%rsp), %rax
-        leaq    (\start,\length), %r11
+        leaq    4095(\start,\length), %r11
         cmpq    %r11, %rax
         jae     1f
         leaq    STACK_ABOVE(%rsp), %rax
@@ -47,10 +47,11 @@ madvise:
 syscall:
         .cfi_startproc
         endbr64
-        cmpq    $511, %rdi
+        movl    %edi, %eax              /* the kernel looks at no more than this */
+        cmpl    $511, %eax
         ja      .Lpass
         leaq    syscall_watched(%rip), %r11
-        cmpb    $0, (%r11,%rdi)
+        cmpb    $0, (%r11,%rax)
         jne     .Lwatched
 .Lpass:
         movq    next_syscall(%rip), %rax
@@ -58,7 +59,7 @@ syscall:
         jz      .Lraw
         jmp     *%rax
 .Lwatched:
-        cmpq    $SYSCALL_MADVISE, %rdi
+        cmpl    $SYSCALL_MADVISE, %edi
         jne     syscall_answer          /* same arguments, the seventh still on the stack */
         jump_if_near_stack %rsi, %rdx, .Lnear_stack_by_number
         jmp     syscall_answer

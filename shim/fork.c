@@ -18,12 +18,14 @@ static void adopt(void)
     counters_clear();
     slots_clear();
     plan_cache_forget_all();
-    if (process.live >= 0)
-        prim_close(process.live);
+    /* The inherited numbers stay open: a child of clone(CLONE_FILES) would close its parent's, and one that
+       has put a file of its own there would lose it. */
+    process.live = -1;
+    process.files = (struct scan_files){-1, -1, -1};
+    if (process.sandboxed)
+        return;
     live_open(true);
-    bool had_files = process.files.pagemap >= 0;
-    scan_files_close(&process.files);
-    if (had_files && scan_files_open(&process.files) != 0 && standing_reason() == REASON_COUNT)
+    if (standing_reason() == REASON_COUNT && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
 }
 

@@ -1,9 +1,13 @@
 #include "shim/hazards.h"
 
+#include <linux/seccomp.h>
 #include <stdarg.h>
 
+#include "shim/filter.h"
+#include "shim/live.h"
 #include "shim/next.h"
 #include "shim/state.h"
+#include "shim/statistics.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -12,14 +16,16 @@
 /* USERFAULTFD_IOC_NEW of /dev/userfaultfd: _IO(0xAA, 0x00) */
 #define USERFAULTFD_NEW _IO(0xAA, 0x00)
 
-static bool serves(void)
+/* Before start-up too: what is noticed then keeps serving from ever beginning. */
+static bool may_serve(void)
 {
-    return !process.inert && standing_reason() == REASON_COUNT;
+    enum reason standing = standing_reason();
+    return !process.inert && (standing == REASON_COUNT || standing == REASON_not_ready);
 }
 
 void hazard_userfaultfd(void)
 {
-    if (serves())
+    if (may_serve())
         state_stand_down(REASON_userfaultfd, "the process uses userfaultfd");
 }
 
@@ -30,27 +36,37 @@ bool hazard_ioctl_makes_userfaultfd(unsigned long request)
 
 void hazard_pkeys(void)
 {
-    __atomic_store_n(&process.careful, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&process.pkeys, true, __ATOMIC_RELEASE);
 }
 
-bool hazard_prctl_sandboxes(int option)
+static void sandbox_begins(enum filter_verdict verdict)
 {
-    return option == PR_SET_SECCOMP || option == PR_SET_SYSCALL_USER_DISPATCH;
+    /* A fork child that has not made a call yet has this state to itself; a vfork child has not. */
+    if (verdict == FILTER_UNREADABLE || process.inert || process.sandboxed ||
+        (!state_is_unadopted_child() && !state_is_ours()))
+        return;
+    if (may_serve())
+        state_stand_down(REASON_seccomp, "the process installs a filter of system calls");
+    if (verdict == FILTER_SPARES_FILES)
+        return;
+    statistics_write(true);
+    __atomic_store_n(&process.sandboxed, true, __ATOMIC_RELEASE);
 }
 
-bool hazard_sandbox_begins(void)
+void hazard_prctl(int option, long mode, const void *program)
 {
-    if (!serves() || !state_is_ours())
-        return false;
-    state_stand_down(REASON_seccomp, "the process installs a filter of system calls");
-    return true;
+    if (option == PR_SET_SYSCALL_USER_DISPATCH)
+        sandbox_begins(FILTER_HOSTILE);
+    else if (option == PR_SET_SECCOMP)
+        sandbox_begins(mode == SECCOMP_MODE_FILTER ? filter_judge(program) : FILTER_HOSTILE);
 }
 
-void hazard_sandbox_failed(void)
+void hazard_seccomp(unsigned operation, const void *program)
 {
-    uint32_t ours = REASON_seccomp;
-    __atomic_compare_exchange_n(&process.standing, &ours, REASON_COUNT, false, __ATOMIC_ACQ_REL,
-                                __ATOMIC_RELAXED);
+    if (operation == SECCOMP_SET_MODE_STRICT)
+        sandbox_begins(FILTER_HOSTILE);
+    else if (operation == SECCOMP_SET_MODE_FILTER)
+        sandbox_begins(filter_judge(program));
 }
 
 EXPORT int ioctl(int fd, unsigned long request, ...)
@@ -73,11 +89,33 @@ EXPORT int prctl(int option, ...)
     unsigned long a = va_arg(rest, unsigned long), b = va_arg(rest, unsigned long);
     unsigned long c = va_arg(rest, unsigned long), d = va_arg(rest, unsigned long);
     va_end(rest);
-    bool began = hazard_prctl_sandboxes(option) && hazard_sandbox_begins();
-    int result = next_prctl
-                     ? next_prctl(option, a, b, c, d)
-                     : (int)with_errno(prim_call6(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0));
-    if (began && result < 0)
-        hazard_sandbox_failed();
-    return result;
+    hazard_prctl(option, (long)a, (const void *)b);
+    return CALL_NEXT(prctl, prim_call6(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0), option, a,
+                     b, c, d);
 }
+
+/* struct rlimit and struct rlimit64 are the same on x86-64. */
+BEFORE_SANITIZERS void hazard_limit(int resource, const struct rlimit *limit)
+{
+    if (resource == RLIMIT_FSIZE && limit)
+        live_limit(limit->rlim_cur);
+}
+
+EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit)
+{
+    hazard_limit((int)resource, limit);
+    return CALL_NEXT(setrlimit, prim_call6(SYS_prlimit64, 0, (int)resource, (long)limit, 0, 0, 0), resource,
+                     limit);
+}
+
+EXPORT int setrlimit64(__rlimit_resource_t, const struct rlimit64 *) __attribute__((alias("setrlimit")));
+
+EXPORT int prlimit(pid_t pid, __rlimit_resource_t resource, const struct rlimit *limit, struct rlimit *old)
+{
+    hazard_limit((int)resource, limit);
+    return CALL_NEXT(prlimit, prim_call6(SYS_prlimit64, pid, (int)resource, (long)limit, (long)old, 0, 0),
+                     pid, resource, limit, old);
+}
+
+EXPORT int prlimit64(pid_t, __rlimit_resource_t, const struct rlimit64 *, struct rlimit64 *)
+    __attribute__((alias("prlimit")));

@@ -6,8 +6,11 @@
 
 #include "scan/prim.h"
 #include "shim/message.h"
+#include "shim/quiet.h"
 #include "shim/state.h"
 #include "shim/statistics_format.h"
+
+#define LIVE_SIZE (LIVE_HEADER + COUNTER_BLOCKS * (long)sizeof(struct counters))
 
 /* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. */
 static char header[LIVE_HEADER];
@@ -64,13 +67,14 @@ static long create(const char *path)
     text_add(&text, path);
     text_add(&text, ".tmp.");
     text_add_number(&text, (uint64_t)process.pid);
+    if (quiet_may_replace(path))
+        return -EEXIST;
     prim_call3(SYS_unlink, (long)temporary, 0, 0);
     long fd = prim_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
     if (prim_failed(fd))
         return fd;
     /* A full disk is better met here than later. */
-    long size = LIVE_HEADER + COUNTER_BLOCKS * (long)sizeof(struct counters);
-    long error = prim_call6(SYS_fallocate, fd, 0, 0, size, 0, 0);
+    long error = prim_call6(SYS_fallocate, fd, 0, 0, LIVE_SIZE, 0, 0);
     if (error == 0 || error == -EOPNOTSUPP || error == -ENOSYS)
         error = prim_call3(SYS_rename, (long)temporary, (long)path, 0);
     if (!error)
@@ -84,22 +88,32 @@ void live_open(bool is_fork_child)
 {
     char path[OPTION_PATH + 96];
     const char *pattern = process.options.live;
+    struct quiet quiet;
     process.live = -1;
     if (!pattern[0] || (is_fork_child && !strstr(pattern, "%p")))
         return;
-    long fd =
-        statistics_path(pattern, process.pid, process.exe, path, sizeof path) ? create(path) : -ENAMETOOLONG;
-    if (prim_failed(fd)) {
-        message_failure(LOG_INFO, "no live file", process.options.live, fd);
-        return;
-    }
-    process.live = (int)fd;
+    quiet_begin(&quiet);
+    bool fits = statistics_path(pattern, process.pid, process.exe, path, sizeof path);
+    long fd = fits ? create(path) : -ENAMETOOLONG;
+    process.live = prim_failed(fd) ? -1 : (int)fd;
     live_describe();
+    quiet_end(&quiet);
+    if (prim_failed(fd))
+        message_failure(LOG_INFO, "no live file", pattern, fd);
+}
+
+void live_limit(uint64_t bytes)
+{
+    if (bytes < (uint64_t)LIVE_SIZE && process.live >= 0 && state_is_ours()) {
+        process.live = -1;
+        message_failure(LOG_INFO, "no live file any more", process.options.live, EFBIG);
+    }
 }
 
 void live_publish(void)
 {
-    if (process.live < 0)
+    /* A vfork child may have put a file of its own at the number. */
+    if (process.live < 0 || process.sandboxed || !state_is_ours())
         return;
     const struct counters *block;
     unsigned index = counters_block(&block);
@@ -107,6 +121,6 @@ void live_publish(void)
         prim_pwrite(process.live, block, sizeof *block, LIVE_HEADER + (int64_t)(index * sizeof *block));
     if (prim_failed(error)) {
         process.live = -1;
-        message_failure(LOG_INFO, "no live file", process.options.live, error);
+        message_failure(LOG_INFO, "no live file any more", process.options.live, error);
     }
 }

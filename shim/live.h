@@ -15,12 +15,16 @@
 #define SHIM_LIVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum { LIVE_HEADER = 16384 };
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
    only where the name holds %p. On failure process.live is -1 and one line at info says why. */
 void live_open(bool is_fork_child);
+
+/* RLIMIT_FSIZE is about to be this: a write past it would be a SIGXFSZ. */
+void live_limit(uint64_t bytes);
 
 /* Writes the first page again: the file may have been cut short. */
 void live_describe(void);

@@ -8,6 +8,7 @@
 #include "scan/prim.h"
 #include "shim/next.h"
 #include "shim/reset_call.h"
+#include "shim/stack_room.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
 
@@ -51,22 +52,20 @@ int madvise_apart(void *address, size_t length, int advice)
     return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
 }
 
-int madvise_over_stack(long result, size_t length, int advice)
+long madvise_over_stack(long result, size_t length, int advice)
 {
     count_passed_on(advice, length, result);
-    return (int)with_errno(result);
+    return with_errno(result);
 }
 
 /* ---- process_madvise ---- */
 
 /* Does a range meet this stack? A vector that holds such a range is the kernel's to answer, as madvise's is.
  */
-enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 };
-
 static bool covers_stack(uintptr_t start, size_t length)
 {
     uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
-    return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length;
+    return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length + PAGE - 1;
 }
 
 enum { SELF_THREAD = -10000, SELF_GROUP = -10001, VECTOR_MAX = 1024, CHUNK = 8 };

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "shim/caller.h"
 #include "shim/hazards.h"
 #include "shim/next.h"
 #include "shim/plan_cache.h"
@@ -22,10 +23,6 @@ void mapping_changing(uintptr_t start, size_t length, bool everything)
     else
         plan_cache_forget(start, length);
 }
-
-/* RESULT(call): what the next function says, or the raw call where there is none yet. */
-#define CALL_NEXT(name, raw, ...)                                                                            \
-    (next_##name ? next_##name(__VA_ARGS__) : (__typeof__(next_##name(__VA_ARGS__)))with_errno(raw))
 
 EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
 {
@@ -77,7 +74,6 @@ EXPORT int mprotect(void *address, size_t length, int protection)
 
 EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 {
-    hazard_pkeys();
     mapping_changing((uintptr_t)address, length, false);
     int result = CALL_NEXT(pkey_mprotect,
                            prim_call6(SYS_pkey_mprotect, (long)address, (long)length, protection, key, 0, 0),
@@ -88,8 +84,10 @@ EXPORT int pkey_mprotect(void *address, size_t length, int protection, int key)
 
 EXPORT int pkey_alloc(unsigned flags, unsigned rights)
 {
-    hazard_pkeys();
-    return CALL_NEXT(pkey_alloc, prim_call3(SYS_pkey_alloc, flags, rights, 0), flags, rights);
+    int key = CALL_NEXT(pkey_alloc, prim_call3(SYS_pkey_alloc, flags, rights, 0), flags, rights);
+    if (key >= 0)
+        hazard_pkeys();
+    return key;
 }
 
 /* Locked memory refuses DONTNEED: a remembered plan does not know. */
@@ -118,17 +116,36 @@ EXPORT int mlockall(int flags)
     return result;
 }
 
+EXPORT int brk(void *end)
+{
+    mapping_changing(0, 0, true);
+    if (!next_brk)
+        next_resolve();
+    int result = next_brk(end);
+    mapping_changing(0, 0, true);
+    return result;
+}
+
 EXPORT void *sbrk(intptr_t increment)
 {
-    if (!next_sbrk) {
-        errno = ENOMEM;
-        return (void *)-1;
-    }
+    if (!next_sbrk) /* called by a constructor that runs before ours */
+        next_resolve();
     if (increment)
         mapping_changing(0, 0, true);
     void *result = next_sbrk(increment);
     if (increment)
         mapping_changing(0, 0, true);
+    return result;
+}
+
+/* Another object may come to lie where a known caller was. It takes no notice of its own caller, as dlopen
+   does, so it may be interposed. */
+EXPORT int dlclose(void *handle)
+{
+    if (!next_dlclose)
+        next_resolve();
+    int result = next_dlclose(handle);
+    caller_forget_all();
     return result;
 }
 

@@ -1,11 +1,10 @@
 #include "shim/message.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 
 #include "scan/prim.h"
+#include "shim/quiet.h"
 
 enum { LINES_MAX = 100 };
 
@@ -27,26 +26,27 @@ void message_main_began(void)
     state.main_began = true;
 }
 
+static void write_quietly(int fd, const char *bytes, size_t length)
+{
+    struct quiet quiet;
+    quiet_begin(&quiet);
+    prim_write(fd, bytes, length);
+    quiet_end(&quiet);
+}
+
 void message_stderr(const char *bytes, size_t length)
 {
-    const uint64_t pipe_signal = 1ULL << (SIGPIPE - 1);
-    uint64_t old = 0, pending = 0;
-    struct timespec at_once = {0, 0};
-    prim_call6(SYS_rt_sigprocmask, SIG_BLOCK, (long)&pipe_signal, (long)&old, sizeof old, 0, 0);
-    prim_call6(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
-    long written = prim_write(2, bytes, length);
-    /* Take back the signal that this write raised, not one that was there before. */
-    if (written == -EPIPE && !(pending & pipe_signal))
-        prim_call6(SYS_rt_sigtimedwait, (long)&pipe_signal, 0, (long)&at_once, sizeof old, 0, 0);
-    prim_restore_signals(old);
+    write_quietly(2, bytes, length);
 }
 
 static void write_log_file(const char *bytes, size_t length)
 {
-    long fd = prim_open(state.log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+    /* A FIFO without a reader must not hold the host up. */
+    long fd =
+        prim_open(state.log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
     if (prim_failed(fd))
         return;
-    prim_write((int)fd, bytes, length);
+    write_quietly((int)fd, bytes, length);
     prim_close((int)fd);
 }
 

@@ -3,6 +3,7 @@
 #ifndef SHIM_NEXT_H
 #define SHIM_NEXT_H
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <unistd.h>
 
@@ -26,6 +28,9 @@
     FUNCTION(mlock)                                                                                          \
     FUNCTION(mlock2)                                                                                         \
     FUNCTION(mlockall)                                                                                       \
+    FUNCTION(brk)                                                                                            \
+    FUNCTION(setrlimit)                                                                                      \
+    FUNCTION(prlimit)                                                                                        \
     FUNCTION(sbrk)                                                                                           \
     FUNCTION(shmat)                                                                                          \
     FUNCTION(shmdt)                                                                                          \
@@ -36,7 +41,7 @@
     FUNCTION(closefrom)                                                                                      \
     FUNCTION(dup2)                                                                                           \
     FUNCTION(dup3)                                                                                           \
-    FUNCTION(quick_exit)                                                                                     \
+    FUNCTION(dlclose)                                                                                        \
     FUNCTION(execve)                                                                                         \
     FUNCTION(execveat)                                                                                       \
     FUNCTION(fexecve)                                                                                        \
@@ -60,7 +65,7 @@ void next_set_errno(int error);
 void next_resolve(void);
 
 /* Turns a raw result into libc's: -1 with errno. */
-static inline long with_errno(long result)
+static inline __attribute__((always_inline)) long with_errno(long result)
 {
     if (prim_failed(result)) {
         next_set_errno((int)-result);
@@ -68,5 +73,9 @@ static inline long with_errno(long result)
     }
     return result;
 }
+
+/* What the next function says, or the raw call where there is none yet. */
+#define CALL_NEXT(name, raw, ...)                                                                            \
+    (next_##name ? next_##name(__VA_ARGS__) : (__typeof__(next_##name(__VA_ARGS__)))with_errno(raw))
 
 #endif

@@ -27,10 +27,10 @@ static const char *set_mode(struct options *options, struct span value)
 {
     for (enum mode mode = MODE_ON; mode <= MODE_VERIFY; mode++)
         if (span_is(value, mode_name(mode))) {
-            options->mode = mode;
+            options->mode = options->mode_is_bad ? MODE_OFF : mode;
             return NULL;
         }
-    options->mode = MODE_OFF;
+    options->mode_is_bad = true;
     struct span rest = value, word = value;
     span_next(&rest, '=', &word);
     if (span_is(word, "observe") || span_is(word, "ab") || span_is(word, "coin"))
@@ -105,6 +105,7 @@ static const char *set_log(struct options *options, struct span value)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     struct span file = value, level = value;
     span_next(&file, ':', &level);
+    options->log_file[0] = 0;
     for (unsigned i = 0; i < 4; i++)
         if (span_is(level, names[i])) {
             options->log = (enum log_level)i;
@@ -121,7 +122,7 @@ static const char *set_strict(struct options *options, struct span value)
     return NULL;
 }
 
-/* Accepts its default in silence, so that settings can be written out in full already. */
+/* A key of the contract that has no effect yet. */
 static const char *set_later(struct options *options, struct span value)
 {
     (void)options;
@@ -153,11 +154,6 @@ static const struct {
 };
 enum { KEYS = sizeof keys / sizeof *keys };
 
-static struct span span_of(const char *words)
-{
-    return (struct span){words, strlen(words)};
-}
-
 static void report(struct problems *problems, struct span setting, const char *what, const char *instead)
 {
     char bytes[128];
@@ -183,8 +179,12 @@ static void parse_setting(struct options *options, struct span setting, struct p
         if (span_is(value, keys[i].fallback) && keys[i].set == set_later)
             return;
         const char *problem = keys[i].set(options, value);
-        if (problem)
-            report(problems, setting, problem, keys[i].set == set_mode ? "off" : keys[i].fallback);
+        const char *instead = keys[i].set == set_mode ? "off" : keys[i].fallback;
+        if (problem) {
+            report(problems, setting, problem, instead);
+            if (keys[i].set != set_later)
+                keys[i].set(options, span_of(instead));
+        }
         return;
     }
     report(problems, setting, "not a key; KEEPWARM=help lists them", NULL);

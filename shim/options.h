@@ -18,6 +18,7 @@ enum hook_kind { HOOK_PLT = 0, HOOK_GOT = 1, HOOK_INLINE = 2, HOOK_LIBC = 4 };
 
 struct options {
     enum mode mode;
+    bool mode_is_bad;          /* some mode= was: off, whatever another says */
     uint64_t keep;             /* bytes */
     unsigned hooks;            /* enum hook_kind, ored */
     bool hooks_given;          /* and not just the default */

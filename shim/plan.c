@@ -46,8 +46,11 @@ static enum reason plan_piece(const struct call *call, const struct vma *vma, ui
     if (!anonymous && piece->hindrance == REASON_COUNT) {
         if (!process.procmap)
             piece->hindrance = REASON_no_maps;
-        else if (!image_find(vma, &image) && !image_register(process.files.maps, vma, judge_file, &image))
-            return REASON_busy;
+        else if (!image_find(vma, &image)) {
+            int error = image_register(process.files.maps, vma, judge_file, &image);
+            if (error)
+                return error == -EBUSY ? REASON_busy : REASON_images;
+        }
     }
     piece->rule = region_match(&process.rules, call, anonymous, (uint32_t)image.tags, position, &piece->end);
     if (piece->rule < 0)

@@ -8,6 +8,7 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
+#include "shim/quiet.h"
 
 static char page[PAGE] __attribute__((aligned(PAGE)));
 
@@ -50,7 +51,7 @@ static struct probe_result try_calls(struct scan_files *files, bool filtered)
 }
 
 /* From /proc/self/status: prctl(PR_GET_SECCOMP) may itself be what kills. */
-static bool is_filtered(void)
+bool probe_is_filtered(void)
 {
     static const char key[] = "\nSeccomp:\t";
     static char bytes[4096];
@@ -64,39 +65,55 @@ static bool is_filtered(void)
     return line && line[sizeof key - 1] != '0';
 }
 
-/* Every other system call that serving, registering an image or writing a file may make, on arguments that do
-   nothing: an error is fine, being killed is what the child is for. */
-static void try_the_rest(const struct scan_files *files)
+/* What a reset calls, beyond those of try_calls. */
+static void try_resets(void)
 {
-    struct stat status;
+    struct scan_files files;
     struct iovec word = {page, 8};
-    prim_read(files->zero, page, 0);
-    prim_pread(-1, page, 0, 0);
-    prim_pwrite(-1, page, 0, 0);
-    prim_write(-1, page, 0);
-    prim_fstat(-1, &status);
+    if (try_calls(&files, true).reason == REASON_COUNT)
+        prim_pread(files.zero, page, 0, 0);
     prim_copy_safely(&word, &word, 1);
-    prim_restore_signals(prim_block_signals());
+    prim_madvise(0, 0, ADVICE_DONTNEED);
     prim_call3(SYS_getdents64, -1, (long)page, 0);
     prim_call3(SYS_fstatfs, -1, (long)page, 0);
-    prim_call3(SYS_rename, (long)"", (long)"", 0);
-    prim_call3(SYS_unlink, (long)"", 0, 0);
-    prim_call6(SYS_fallocate, -1, 0, 0, 1, 0, 0);
     prim_call6(SYS_mremap, 1, 0, 0, 0, 0, 0);
     prim_munmap(1, 0);
 }
 
-/* True when a child came through all of it alive. The child raises no SIGCHLD, and leaves no core. */
-static bool child_survives(void)
+/* What start-up, statistics, live file and messages call. */
+static void try_files(void)
+{
+    struct stat status;
+    struct quiet quiet;
+    const struct timespec at_once = {0, 0};
+    uint64_t none = 0;
+    quiet_begin(&quiet);
+    quiet_end(&quiet);
+    prim_call6(SYS_rt_sigtimedwait, (long)&none, 0, (long)&at_once, sizeof none, 0, 0);
+    prim_restore_signals(prim_block_signals());
+    prim_getpid();
+    prim_fcntl(-1, F_GETFD, 0);
+    prim_fstat(-1, &status);
+    prim_call6(SYS_newfstatat, -1, (long)"", (long)&status, 0, 0, 0);
+    prim_call3(SYS_readlink, (long)"", (long)page, 0);
+    prim_write(-1, page, 0);
+    prim_pwrite(-1, page, 0, 0);
+    prim_call3(SYS_rename, (long)"", (long)"", 0);
+    prim_call3(SYS_unlink, (long)"", 0, 0);
+    prim_call6(SYS_fallocate, -1, 0, 0, 1, 0, 0);
+}
+
+/* The child raises no SIGCHLD, and leaves no core. */
+bool probe_child_survives(enum probe_part part)
 {
     int status = -1;
     long pid = prim_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
     if (pid == 0) {
-        struct scan_files files;
         prim_call6(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
-        bool fit = try_calls(&files, true).reason == REASON_COUNT;
-        if (fit)
-            try_the_rest(&files);
+        if (part == PROBE_FILES)
+            try_files();
+        else
+            try_resets();
         prim_call3(SYS_exit_group, 0, 0, 0);
     }
     if (prim_failed(pid))
@@ -108,11 +125,8 @@ static bool child_survives(void)
     return waited == pid && status == 0;
 }
 
-struct probe_result probe_kernel(struct scan_files *files)
+struct probe_result probe_kernel(struct scan_files *files, bool filtered)
 {
-    bool filtered = is_filtered();
-    if (filtered && !child_survives())
-        return failure(REASON_seccomp, "the seccomp filter kills what a reset needs");
     struct probe_result found = try_calls(files, filtered);
     if (found.reason != REASON_COUNT)
         scan_files_close(files);

@@ -11,8 +11,16 @@ struct probe_result {
     bool procmap;       /* PROCMAP_QUERY works */
 };
 
-/* Opens the files and tries each system call of a reset on harmless arguments; under a seccomp filter first
-   in a child, as the filter may kill. On any failure the files are closed again. */
-struct probe_result probe_kernel(struct scan_files *files);
+/* Does a seccomp filter watch this process? Reads /proc/self/status, as asking by prctl may be what kills. */
+bool probe_is_filtered(void);
+
+/* Makes every kind of system call that keepwarm makes for its files or for its resets, on arguments that do
+   nothing, in a child; true when that child lives through it. The host itself only makes clone and wait4. */
+enum probe_part { PROBE_FILES, PROBE_RESETS };
+bool probe_child_survives(enum probe_part part);
+
+/* Opens the files and tries a scan and a mapping query. On failure the files are closed again. filtered: what
+   fails is put down to the filter. */
+struct probe_result probe_kernel(struct scan_files *files, bool filtered);
 
 #endif

@@ -1,9 +1,18 @@
 #include "shim/problems.h"
 
+#include <string.h>
+
 void problems_start(struct problems *problems)
 {
     problems->count = 0;
     text_start(&problems->lines, problems->bytes, sizeof problems->bytes);
+}
+
+/* A setting must not be able to write lines of its own. */
+static void add_visibly(struct text *lines, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        text_add_span(lines, (unsigned char)bytes[i] < ' ' || bytes[i] == 127 ? "?" : &bytes[i], 1);
 }
 
 void problems_add(struct problems *problems, const char *variable, struct span shown, const char *what)
@@ -13,12 +22,9 @@ void problems_add(struct problems *problems, const char *variable, struct span s
     text_add(lines, "keepwarm: ");
     text_add(lines, variable);
     text_add(lines, ": ");
-    for (size_t i = 0; i < shown.length && i < PROBLEM_SHOWN; i++) {
-        char byte = shown.start[i];
-        text_add_span(lines, byte < ' ' || byte == 127 ? "?" : &byte, 1);
-    }
+    add_visibly(lines, shown.start, shown.length < PROBLEM_SHOWN ? shown.length : PROBLEM_SHOWN);
     text_add(lines, shown.length > PROBLEM_SHOWN ? "...: " : ": ");
-    text_add(lines, what);
+    add_visibly(lines, what, strlen(what));
     text_add(lines, "\n");
     /* Only whole lines. */
     if (lines->full) {

@@ -19,6 +19,8 @@
     REASON(special, "neither anonymous memory nor a regular file or memfd")                                  \
     REASON(unsealed, "a file whose content may still change")                                                \
     REASON(no_image, "no descriptor found for the mapped file")                                              \
+    REASON(images, "more mapped files in use than keepwarm follows")                                         \
+    REASON(pkeys, "protection keys are in use, and some memory is closed to this thread by one")             \
     REASON(own_stack, "the calling thread's stack lies in the range")                                        \
     REASON(userfaultfd, "the process has used userfaultfd")                                                  \
     REASON(seccomp, "a seccomp filter was installed or denies what a reset needs")                           \

@@ -1,8 +1,8 @@
 #include "shim/reset_call.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/reset.h"
 #include "shim/caller.h"
@@ -16,13 +16,6 @@
 
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
 #define USER_END ((uintptr_t)1 << 56)
-
-static uint64_t clock_now(void)
-{
-    struct timespec now;
-    return clock_gettime(CLOCK_MONOTONIC, &now) ? 0
-                                                : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t pages_of(size_t length)
 {
@@ -39,13 +32,22 @@ void reset_count_forwarded(enum reason reason, size_t length, long result)
 static long forward(const struct call *call, size_t length, int advice, enum reason reason, uint32_t matched,
                     bool timed)
 {
-    uint64_t before = timed ? clock_now() : 0;
+    uint64_t before = timed ? prim_now() : 0;
     long result = prim_madvise(call->start, length, advice);
     if (timed)
-        count(COUNTER_forward_ns, (clock_now() - before) * TIMED_TURNS);
+        count(COUNTER_forward_ns, (prim_now() - before) * TIMED_TURNS);
     count_real_call(reason, result == 0 ? pages_of(length) : 0);
     count_rules(matched, 0, matched);
     return result;
+}
+
+/* Does any protection key deny this thread anything? Only asked once a key was allocated: then the processor
+   has RDPKRU. */
+static bool thread_is_kept_out(void)
+{
+    uint32_t rights, zero;
+    __asm__ volatile("rdpkru" : "=a"(rights), "=d"(zero) : "c"(0));
+    return rights != 0;
 }
 
 enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct call *call)
@@ -60,6 +62,8 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (start % PAGE || !length || end <= start || end > USER_END || length > USER_END)
         return REASON_arguments;
     *call = (struct call){start, end, 0};
+    if (process.pkeys && thread_is_kept_out())
+        return REASON_pkeys;
     if (process.rules.any_caller)
         call->callers = caller_matches(caller);
     return region_may_match(&process.rules, call) ? REASON_COUNT : REASON_no_rule;
@@ -84,10 +88,10 @@ static long real_call(struct work *work, uintptr_t start, uintptr_t end)
 {
     if (start == end)
         return 0;
-    uint64_t before = work->timed ? clock_now() : 0;
+    uint64_t before = work->timed ? prim_now() : 0;
     long result = prim_madvise(start, end - start, work->account.advice);
     if (work->timed)
-        work->forward_ns += clock_now() - before;
+        work->forward_ns += prim_now() - before;
     work->account.real_calls++;
     work->account.pages_forwarded += (end - start) / PAGE;
     return result;
@@ -160,7 +164,6 @@ static int scan_pieces(struct work *work, unsigned first, unsigned count, uintpt
         .start = start,
         .piece = piece,
         .count = count,
-        .careful = process.careful || work->plan->unconfirmed,
         .unconfirmed = work->plan->unconfirmed,
     };
     return reset_scanned(&process.files, &span, &work->account, stopped);
@@ -242,21 +245,22 @@ static void count_work(const struct work *work, uint32_t matched)
 /* A descriptor that is no longer ours makes every later call fail too: say so once, and stop asking. */
 static void note_failure(long error)
 {
-    if ((error == -EBADF || error == -ENOTTY) && state_is_ours())
+    /* ENOTTY and EBADF also come when the host's dup2 was moving the descriptor just then. */
+    if ((error == -EBADF || error == -ENOTTY) && state_is_ours() && !pagemap_works(process.files.pagemap))
         state_stand_down(REASON_no_pagemap, "the descriptor of /proc/self/pagemap was closed under us");
     else if (error == -EPERM && state_is_ours())
         state_stand_down(REASON_seccomp, "PAGEMAP_SCAN is denied");
 }
 
 static long carry_out(const struct call *call, size_t length, int advice, const struct plan *plan,
-                      uint32_t matched, bool timed)
+                      uint32_t matched, uint32_t epoch, bool timed)
 {
     struct work work = {
         .call = call,
         .plan = plan,
         .account = {.advice = advice},
         .timed = timed,
-        .epoch = state_fork_epoch(),
+        .epoch = epoch,
         .first_decline = REASON_COUNT,
     };
     if (work.timed) {
@@ -265,7 +269,7 @@ static long carry_out(const struct call *call, size_t length, int advice, const 
     }
     long error = work_through(&work);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
-    if (!error && state_fork_epoch() != work.epoch)
+    if (!error && (state_fork_epoch() != work.epoch || work.epoch == NO_EPOCH))
         error = -ESTALE;
     if (error) {
         count(COUNTER_real_calls, work.account.real_calls);
@@ -282,9 +286,10 @@ long reset_serve(const struct call *call, size_t length, int advice)
 {
     struct plan plan;
     uint32_t matched = 0;
+    uint32_t epoch = state_fork_epoch();
     bool timed = counters_timed_turn();
     enum reason reason = plan_call(call, advice, &plan, &matched);
-    long result = reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, timed)
+    long result = reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, epoch, timed)
                                          : forward(call, length, advice, reason, matched, timed);
     statistics_after_call(timed);
     return result;

@@ -43,7 +43,6 @@ static const char *set_anon(struct parse *parse, struct span value)
 
 static const char *set_file(struct parse *parse, struct span value)
 {
-    parse->rules->any_file = true;
     return keep_text(parse, value, &parse->rule->file);
 }
 
@@ -59,7 +58,7 @@ static const char *set_range(struct parse *parse, struct span value)
     uint64_t from, to;
     if (!span_next(&end, '-', &start) || !span_hex(start, &from) || !span_hex(end, &to))
         return "not a range A-B in hexadecimal";
-    if (from >= to)
+    if (from >= to || from > -(uint64_t)PAGE)
         return "the range is empty";
     parse->rule->start = (from + PAGE - 1) & -(uint64_t)PAGE;
     parse->rule->end = to & -(uint64_t)PAGE;
@@ -171,6 +170,8 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
     *place = words;
     if (rules->count == RULES_MAX)
         return "too many rules";
+    if (memchr(words.start, 0, words.length))
+        return "a NUL byte";
     *rule = (struct rule){.end = UINT64_MAX, .max = UINT64_MAX, .keep = keep};
     /* The rule as it was written, unescaped or not: it is only shown. */
     size_t room = sizeof rules->text - rules->text_used;

@@ -32,8 +32,8 @@ struct rule {
 
 struct rules {
     unsigned count;
-    bool any_caller, any_file, any_cached, any_symbol; /* does some rule have one? */
-    unsigned hooks;                                    /* enum hook_kind, ored: what the presets want */
+    bool any_caller, any_cached, any_symbol; /* does some rule have one? */
+    unsigned hooks;                          /* enum hook_kind, ored: what the presets want */
     struct rule rule[RULES_MAX];
     char text[RULES_TEXT]; /* what the rules' strings point into */
     unsigned text_used;

@@ -25,15 +25,12 @@ enum { STATUS_FAILURE = 125 };
 
 static struct problems problems;
 
-static struct span span_of(const char *words)
-{
-    return (struct span){words, words ? strlen(words) : 0};
-}
-
 static void find_exe(char *name, size_t size)
 {
     char path[512];
-    long length = prim_call3(SYS_readlink, (long)"/proc/self/exe", (long)path, sizeof path - 1);
+    long length = process.sandboxed
+                      ? -1
+                      : prim_call3(SYS_readlink, (long)"/proc/self/exe", (long)path, sizeof path - 1);
     path[prim_failed(length) ? 0 : length] = 0;
     const char *from = prim_failed(length) ? program_invocation_short_name : path;
     const char *slash = strrchr(from, '/');
@@ -45,9 +42,15 @@ static void find_exe(char *name, size_t size)
 /* Reads the rules of @FILE. Returns false when it cannot be read. */
 static bool read_rules_file(const char *path, char *bytes, size_t size, struct span *settings)
 {
-    long fd = prim_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+    /* O_NONBLOCK: a FIFO would wait for a writer. */
+    long fd = prim_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
     if (prim_failed(fd))
         return false;
+    struct stat status;
+    if (prim_fstat((int)fd, &status) || !S_ISREG(status.st_mode)) {
+        prim_close((int)fd);
+        return false;
+    }
     size_t length = 0;
     long count;
     while (length < size && (count = prim_read((int)fd, bytes + length, size - length)) > 0)
@@ -136,18 +139,37 @@ static bool make_fork_mark(void)
     return true;
 }
 
-static void begin_serving(void)
+static void begin_serving(bool filtered)
 {
     if (process.options.mode == MODE_OFF) {
         __atomic_store_n(&process.standing, REASON_off, __ATOMIC_RELEASE);
         return;
     }
-    struct probe_result found = probe_kernel(&process.files);
+    if (!make_fork_mark()) {
+        cannot_serve(REASON_no_pagemap, "madvise(MADV_WIPEONFORK) is refused");
+        return;
+    }
+    if (filtered && !probe_child_survives(PROBE_RESETS)) {
+        cannot_serve(REASON_seccomp, "the seccomp filter kills what a reset needs");
+        return;
+    }
+    struct probe_result found = probe_kernel(&process.files, filtered);
     process.procmap = found.procmap;
-    if (found.reason != REASON_COUNT)
+    if (found.reason != REASON_COUNT) {
         cannot_serve(found.reason, found.why);
-    else
-        __atomic_store_n(&process.standing, REASON_COUNT, __ATOMIC_RELEASE);
+        return;
+    }
+    /* Unless an earlier constructor did something that forbids it. */
+    uint32_t not_ready = REASON_not_ready;
+    __atomic_compare_exchange_n(&process.standing, &not_ready, REASON_COUNT, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
+}
+
+/* Also the last of the at_quick_exit handlers, as it is registered first. */
+static __attribute__((destructor)) void finish(void)
+{
+    process.finished = true;
+    statistics_write(true);
 }
 
 static __attribute__((constructor)) void start(void)
@@ -160,6 +182,9 @@ static __attribute__((constructor)) void start(void)
         be_inert();
         return;
     }
+    /* A filter that is there already may kill for any call that this start-up makes. */
+    bool filtered = probe_is_filtered();
+    process.sandboxed = filtered && !probe_child_survives(PROBE_FILES);
     find_exe(process.exe, sizeof process.exe);
     problems_start(&problems);
     options_parse(&process.options, span_of(settings), &problems);
@@ -176,18 +201,14 @@ static __attribute__((constructor)) void start(void)
         be_inert();
         return;
     }
-    process.pid = prim_getpid();
-    if (!make_fork_mark())
-        cannot_serve(REASON_not_ready, "madvise(MADV_WIPEONFORK) is refused");
-    else
-        begin_serving();
-    hooking_start();
-    live_open(false);
+    if (process.sandboxed) {
+        cannot_serve(REASON_seccomp, "the seccomp filter kills what keepwarm needs");
+    } else {
+        process.pid = prim_getpid();
+        begin_serving(filtered);
+        hooking_start();
+        live_open(false);
+        at_quick_exit(finish);
+    }
     message_main_began();
-}
-
-static __attribute__((destructor)) void finish(void)
-{
-    process.finished = true;
-    statistics_write(true);
 }

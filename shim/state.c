@@ -14,7 +14,7 @@ struct state process = {
 
 bool state_is_ours(void)
 {
-    return prim_getpid() == process.pid;
+    return process.pid == 0 || prim_getpid() == process.pid;
 }
 
 void state_stand_down(enum reason reason, const char *why)
@@ -35,5 +35,5 @@ bool state_is_unadopted_child(void)
 
 uint32_t state_fork_epoch(void)
 {
-    return state_is_unadopted_child() ? UINT32_MAX : __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
+    return state_is_unadopted_child() ? NO_EPOCH : __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
 }

@@ -10,22 +10,25 @@
 #include "shim/options.h"
 #include "shim/rules.h"
 
-#define EXPORT __attribute__((visibility("default")))
+/* A sanitizer's runtime calls some interposed functions before its shadow memory is there. */
+#define BEFORE_SANITIZERS __attribute__((no_sanitize("address", "thread")))
+#define EXPORT __attribute__((visibility("default"))) BEFORE_SANITIZERS
 
 struct state {
     /* An enum reason: why every call is forwarded. REASON_COUNT: calls are served. */
     uint32_t standing;
-    bool inert;    /* nothing is served and nothing counted */
-    bool procmap;  /* PROCMAP_QUERY works here (Linux 6.11) */
-    bool careful;  /* protection keys are in use: store only in ways that cannot fault */
-    bool finished; /* destructors have run */
+    bool inert;     /* nothing is served and nothing counted */
+    bool procmap;   /* PROCMAP_QUERY works here (Linux 6.11) */
+    bool sandboxed; /* a filter of system calls was installed: make none but the real calls */
+    bool pkeys;     /* the process has protection keys */
+    bool finished;  /* destructors have run */
     uint32_t
         vectors;    /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
     uint32_t forks; /* how many processes, from the first on, made this state their own by a fork */
-    char exe[64];   /* base name of the executable */
-    int pid;        /* whose state this is: a vfork child sees it too, and must not change it */
-    uint32_t *fork_mark; /* a page that a fork child finds zeroed, once serving is set up */
-    int live;            /* descriptor of the live file, or -1 */
+    char exe[OPTION_PATH]; /* base name of the executable */
+    int pid;               /* whose state this is: a vfork child sees it too, and must not change it */
+    uint32_t *fork_mark;   /* a page that a fork child finds zeroed, once serving is set up */
+    int live;              /* descriptor of the live file, or -1 */
     struct scan_files files;
     struct options options;
     struct rules rules;
@@ -40,7 +43,8 @@ static inline enum reason standing_reason(void)
     return (enum reason)__atomic_load_n(&process.standing, __ATOMIC_ACQUIRE);
 }
 
-/* Is the caller in the process whose state this is, and not in a vfork child of it? One system call. */
+/* Is the caller, once settings have been read, in the process whose state this is, and not in a vfork child
+ * of it? One system call. */
 bool state_is_ours(void);
 
 /* The rare part of state_enter (fork.c). */
@@ -53,8 +57,10 @@ static inline bool state_enter(void)
     return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET || state_enter_child();
 }
 
-/* Changes in a fork child: what was begun before the fork must not be believed after it. */
+/* Changes in a fork child: what was begun before the fork must not be believed after it. NO_EPOCH in a child
+   that has yet to make the state its own. */
 uint32_t state_fork_epoch(void);
+#define NO_EPOCH UINT32_MAX
 
 /* True in a fork child that has not made a call of its own. */
 bool state_is_unadopted_child(void);

@@ -8,6 +8,7 @@
 #include "scan/prim.h"
 #include "shim/live.h"
 #include "shim/message.h"
+#include "shim/quiet.h"
 #include "shim/state.h"
 #include "shim/statistics_format.h"
 
@@ -17,7 +18,7 @@ enum { REWRITE_SECONDS = 10 };
 static struct {
     int lock;
     struct report report;
-    char bytes[1 << 16];
+    char bytes[1 << 18]; /* rules and sites at their longest fill some of it; the rest is never touched */
     char path[OPTION_PATH + 96], temporary[OPTION_PATH + 128];
 } state;
 
@@ -32,6 +33,11 @@ static bool ends_with(const char *words, const char *ending)
 {
     size_t length = strlen(words), tail = strlen(ending);
     return length >= tail && strcmp(words + length - tail, ending) == 0;
+}
+
+static bool is_stderr(const char *stats)
+{
+    return strcmp(stats, "stderr") == 0;
 }
 
 static void format(struct text *text)
@@ -72,6 +78,9 @@ static long replace_file(const struct text *text)
     struct text temporary;
     if (!statistics_path(process.options.stats, process.pid, process.exe, state.path, sizeof state.path))
         return -36 /* ENAMETOOLONG */;
+    long refused = quiet_may_replace(state.path);
+    if (refused)
+        return refused;
     text_start(&temporary, state.temporary, sizeof state.temporary);
     text_add(&temporary, state.path);
     text_add(&temporary, ".tmp.");
@@ -88,15 +97,24 @@ static long replace_file(const struct text *text)
     return error;
 }
 
+/* A fork child has a file of its own, or it would take its parent's place. */
+static bool has_a_file(void)
+{
+    const char *stats = process.options.stats;
+    return stats[0] && (!process.forks || is_stderr(stats) || strstr(stats, "%p"));
+}
+
 void statistics_write(bool at_end)
 {
-    if (process.inert || !process.options.stats[0] || state_is_unadopted_child() || !state_is_ours())
+    if (process.inert || process.sandboxed || !has_a_file() || state_is_unadopted_child() || !state_is_ours())
         return;
+    struct quiet quiet;
     uint64_t signals = prim_block_signals();
+    quiet_begin(&quiet);
     if (!__atomic_exchange_n(&state.lock, 1, __ATOMIC_ACQUIRE)) {
         struct text text;
         format(&text);
-        if (strcmp(process.options.stats, "stderr") == 0) {
+        if (is_stderr(process.options.stats)) {
             if (at_end)
                 message_stderr(text.bytes, text.length);
         } else {
@@ -106,11 +124,14 @@ void statistics_write(bool at_end)
         }
         __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
     }
+    quiet_end(&quiet);
     prim_restore_signals(signals);
 }
 
 void statistics_now_and_then(void)
 {
+    if (process.sandboxed)
+        return;
     if (process.finished)
         statistics_write(false);
     struct timespec now;

@@ -26,15 +26,32 @@ static unsigned site_count(const struct hooks_object *object, unsigned kind)
     return *(const unsigned *)((const char *)object + site_kind[kind].offset);
 }
 
-/* JSON and OpenMetrics quote alike; control bytes are left out. */
+/* The length of the UTF-8 character at bytes, or 0 when there is none. The bytes are terminated. */
+static size_t character_length(const unsigned char *bytes)
+{
+    static const unsigned char first_of[] = {0, 0, 0xc2, 0xe0, 0xf0};
+    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    if (bytes[0] > 0xf4 || (length > 1 && bytes[0] < first_of[length]))
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xf0 && bytes[1] < 0x90);
+    bool outside = (bytes[0] == 0xed && bytes[1] >= 0xa0) || (bytes[0] == 0xf4 && bytes[1] >= 0x90);
+    return overlong || outside ? 0 : length;
+}
+
+/* JSON and OpenMetrics quote alike. Control bytes and what is no UTF-8 are shown as ?. */
 static void add_quoted(struct text *text, const char *words)
 {
     text_add(text, "\"");
-    for (; *words; words++) {
+    while (*words) {
+        size_t length = character_length((const unsigned char *)words);
+        bool plain = length && (unsigned char)*words >= ' ' && *words != 127;
         if (*words == '"' || *words == '\\')
             text_add(text, "\\");
-        if ((unsigned char)*words >= ' ' && *words != 127)
-            text_add_span(text, words, 1);
+        text_add_span(text, plain ? words : "?", plain ? length : 1);
+        words += length ? length : 1;
     }
     text_add(text, "\"");
 }
@@ -87,11 +104,24 @@ static void json_rules(const struct report *report, struct text *text)
     text_add(text, "],\n");
 }
 
+/* How many objects can be listed: what comes after them must fit too. */
+enum { SITES_ROW_MOST = 8192, SITES_TAIL = 16384 };
+
+static unsigned objects_of(const struct sites *sites)
+{
+    return sites ? __atomic_load_n(&sites->object_count, __ATOMIC_ACQUIRE) : 0;
+}
+
+static bool has_room(const struct text *text)
+{
+    return text->size - text->length > SITES_ROW_MOST + SITES_TAIL;
+}
+
 static void json_sites(const struct sites *sites, struct text *text)
 {
-    unsigned count = __atomic_load_n(&sites->object_count, __ATOMIC_ACQUIRE);
+    unsigned count = objects_of(sites);
     text_add(text, "  \"sites\": [");
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count && has_room(text); i++) {
         const struct hooks_object *o = &sites->object[i];
         text_add(text, i ? ",\n    {" : "\n    {");
         json_string(text, "object", o->path, ", ");
@@ -190,7 +220,7 @@ static void openmetrics_rules(const struct report *report, struct text *text)
 
 static void openmetrics_sites(const struct report *report, struct text *text)
 {
-    unsigned count = __atomic_load_n(&report->sites->object_count, __ATOMIC_ACQUIRE);
+    unsigned count = objects_of(report->sites);
     for (unsigned kind = 0; kind < SITE_KINDS; kind++) {
         char name[32];
         struct text family;
@@ -198,7 +228,7 @@ static void openmetrics_sites(const struct report *report, struct text *text)
         text_add(&family, "sites_");
         text_add(&family, site_kind[kind].name);
         head(text, name, "gauge", site_kind[kind].text);
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0; i < count && has_room(text); i++) {
             const struct hooks_object *o = &report->sites->object[i];
             sample(report, text, name, "", "object", o->path, site_count(o, kind));
         }
@@ -238,9 +268,9 @@ static void line(struct text *text, const char *name, uint64_t number)
 
 static void text_sites(const struct sites *sites, struct text *text)
 {
-    unsigned objects = __atomic_load_n(&sites->object_count, __ATOMIC_ACQUIRE);
-    unsigned left = __atomic_load_n(&sites->left_count, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < objects; i++) {
+    unsigned objects = objects_of(sites);
+    unsigned left = sites ? __atomic_load_n(&sites->left_count, __ATOMIC_ACQUIRE) : 0;
+    for (unsigned i = 0; i < objects && has_room(text); i++) {
         text_add(text, "  sites of ");
         text_add(text, sites->object[i].path);
         for (unsigned kind = 0; kind < SITE_KINDS; kind++) {
@@ -251,7 +281,7 @@ static void text_sites(const struct sites *sites, struct text *text)
         }
         text_add(text, "\n");
     }
-    for (unsigned i = 0; i < left; i++) {
+    for (unsigned i = 0; i < left && has_room(text); i++) {
         const struct hooks_unpatched *place = &sites->left[i];
         text_add(text, "  left alone: ");
         text_add(text, place->kind);

@@ -31,6 +31,8 @@ const uint8_t syscall_watched[512] = {
     [SYS_close_range] = 1,
     [SYS_dup2] = 1,
     [SYS_dup3] = 1,
+    [SYS_setrlimit] = 1,
+    [SYS_prlimit64] = 1,
     [SYS_exit_group] = 1,
     [SYS_execve] = 1,
     [SYS_execveat] = 1,
@@ -40,13 +42,13 @@ struct arguments {
     long a, b, c, d, e, f;
 };
 
-static long plain_call(long number, const struct arguments *with)
+static long plain_call(int number, const struct arguments *with)
 {
     return prim_call6(number, with->a, with->b, with->c, with->d, with->e, with->f);
 }
 
 /* Mapping calls: the touched range, as far as the arguments tell it. */
-static long mapping_call(long number, const struct arguments *with)
+static long mapping_call(int number, const struct arguments *with)
 {
     bool everything =
         number == SYS_mlockall || number == SYS_brk || number == SYS_shmat || number == SYS_shmdt;
@@ -57,28 +59,28 @@ static long mapping_call(long number, const struct arguments *with)
         mapping_changing((uintptr_t)result, (size_t)with->b, false);
     if (number == SYS_mremap && !prim_failed(result))
         mapping_changing((uintptr_t)result, (size_t)with->c, false);
-    if (number == SYS_pkey_alloc || number == SYS_pkey_mprotect)
+    if (number == SYS_pkey_alloc && !prim_failed(result))
         hazard_pkeys();
     return result;
 }
 
 /* Calls after which serving would be unsafe. */
-static long hazard_call(long number, const struct arguments *with)
+static long hazard_call(int number, const struct arguments *with)
 {
-    bool sandboxing = number == SYS_seccomp || (number == SYS_prctl && hazard_prctl_sandboxes((int)with->a));
-    bool began = sandboxing && hazard_sandbox_begins();
+    if (number == SYS_seccomp)
+        hazard_seccomp((unsigned)with->a, (const void *)with->c);
+    if (number == SYS_prctl)
+        hazard_prctl((int)with->a, with->b, (const void *)with->c);
     long result = plain_call(number, with);
-    if (began && prim_failed(result))
-        hazard_sandbox_failed();
-    if (!prim_failed(result) &&
-        (number == SYS_userfaultfd ||
-         (number == SYS_ioctl && hazard_ioctl_makes_userfaultfd((unsigned long)with->b))))
+    bool made = number == SYS_userfaultfd ||
+                (number == SYS_ioctl && hazard_ioctl_makes_userfaultfd((unsigned long)with->b));
+    if (made && !prim_failed(result))
         hazard_userfaultfd();
     return result;
 }
 
-/* Descriptor calls go through the interposed functions: what protects ours is there. */
-static long descriptor_call(long number, const struct arguments *with)
+/* What the interposed close, close_range, dup2 and dup3 do, by number. */
+static long descriptor_call(int number, const struct arguments *with)
 {
     switch (number) {
     case SYS_close:
@@ -86,14 +88,14 @@ static long descriptor_call(long number, const struct arguments *with)
     case SYS_close_range:
         return descriptors_close_range((unsigned)with->a, (unsigned)with->b, (int)with->c);
     default: /* dup2, dup3 */
-        if (descriptor_is_ours((int)with->a))
+        if ((number == SYS_dup2 || (with->a != with->b && !(with->c & ~O_CLOEXEC))) &&
+            !descriptors_prepare_dup((int)with->a, (int)with->b))
             return -EBADF;
-        descriptor_make_way((int)with->b);
         return plain_call(number, with);
     }
 }
 
-static long answer(long number, const struct arguments *with, uintptr_t caller)
+static long answer(int number, const struct arguments *with, uintptr_t caller)
 {
     switch (number) {
     case SYS_madvise:
@@ -111,6 +113,12 @@ static long answer(long number, const struct arguments *with, uintptr_t caller)
     case SYS_prctl:
     case SYS_seccomp:
         return hazard_call(number, with);
+    case SYS_setrlimit:
+        hazard_limit((int)with->a, (const struct rlimit *)with->b);
+        return plain_call(number, with);
+    case SYS_prlimit64:
+        hazard_limit((int)with->b, (const struct rlimit *)with->c);
+        return plain_call(number, with);
     case SYS_exit_group:
     case SYS_execve:
     case SYS_execveat:
@@ -121,7 +129,7 @@ static long answer(long number, const struct arguments *with, uintptr_t caller)
     }
 }
 
-long syscall_answer(long number, long a, long b, long c, long d, long e, long f)
+long syscall_answer(int number, long a, long b, long c, long d, long e, long f)
 {
     struct arguments with = {a, b, c, d, e, f};
     return with_errno(answer(number, &with, (uintptr_t)__builtin_return_address(0)));

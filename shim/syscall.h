@@ -8,7 +8,7 @@
 extern const uint8_t syscall_watched[512];
 
 /* Answers a watched number as libc's syscall would: -1 with errno on failure. */
-long syscall_answer(long number, long a, long b, long c, long d, long e, long f);
+long syscall_answer(int number, long a, long b, long c, long d, long e, long f);
 
 /* Sets errno from a raw result and returns -1. */
 long syscall_failed(long result);

@@ -52,11 +52,11 @@ void text_add_errno(struct text *text, long error)
     static const struct {
         int number;
         const char *name;
-    } names[] = {{EACCES, "EACCES"},  {EBADF, "EBADF"},   {EFAULT, "EFAULT"}, {EINVAL, "EINVAL"},
-                 {EIO, "EIO"},        {EMFILE, "EMFILE"}, {ENFILE, "ENFILE"}, {ENOENT, "ENOENT"},
-                 {ENOMEM, "ENOMEM"},  {ENOSPC, "ENOSPC"}, {ENOSYS, "ENOSYS"}, {ENOTTY, "ENOTTY"},
-                 {EPERM, "EPERM"},    {EROFS, "EROFS"},   {EDQUOT, "EDQUOT"}, {EISDIR, "EISDIR"},
-                 {ENOTDIR, "ENOTDIR"}};
+    } names[] = {{EACCES, "EACCES"}, {EBADF, "EBADF"},   {EEXIST, "EEXIST"},  {EFBIG, "EFBIG"},
+                 {EFAULT, "EFAULT"}, {EINVAL, "EINVAL"}, {EIO, "EIO"},        {EMFILE, "EMFILE"},
+                 {ENFILE, "ENFILE"}, {ENOENT, "ENOENT"}, {ENOMEM, "ENOMEM"},  {ENOSPC, "ENOSPC"},
+                 {ENOSYS, "ENOSYS"}, {ENOTTY, "ENOTTY"}, {EPERM, "EPERM"},    {EROFS, "EROFS"},
+                 {EDQUOT, "EDQUOT"}, {EISDIR, "EISDIR"}, {ENOTDIR, "ENOTDIR"}};
     if (error < 0)
         error = -error;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -66,6 +66,11 @@ void text_add_errno(struct text *text, long error)
         }
     text_add(text, "error ");
     text_add_number(text, (uint64_t)error);
+}
+
+struct span span_of(const char *words)
+{
+    return (struct span){words, words ? strlen(words) : 0};
 }
 
 bool span_is(struct span span, const char *word)
@@ -93,9 +98,10 @@ bool span_next(struct span *rest, char separator, struct span *part)
 {
     if (!rest->length)
         return false;
+    bool escapes = separator != '\n';
     size_t at = 0;
     while (at < rest->length && rest->start[at] != separator)
-        at += rest->start[at] == '\\' && at + 1 < rest->length ? 2 : 1;
+        at += escapes && rest->start[at] == '\\' && at + 1 < rest->length ? 2 : 1;
     *part = (struct span){rest->start, at};
     size_t used = at < rest->length ? at + 1 : at;
     rest->start += used;

@@ -28,10 +28,12 @@ struct span {
     size_t length;
 };
 
+struct span span_of(const char *words); /* NULL gives an empty one */
 bool span_is(struct span span, const char *word);
 struct span span_trim(struct span span);
 
-/* Splits off the part before the first separator that no backslash protects; *rest is what follows it.
+/* Splits off the part before the first separator that no backslash protects (a newline cannot be protected);
+   *rest is what follows it.
    Returns false when *rest is empty at the start. */
 bool span_next(struct span *rest, char separator, struct span *part);
 

@@ -4,7 +4,7 @@
 #include "shim/message.h"
 #include "shim/state.h"
 
-enum { CHUNK = 256 };
+enum { CHUNK = 128 };
 
 /* Copies up to CHUNK bytes from memory that may not be readable. */
 static bool read_safely(const void *from, char *to, size_t length)
@@ -30,7 +30,12 @@ static uint64_t compare_piece(uintptr_t start, const struct plan_piece *piece, u
 {
     uint64_t differences = 0;
     const char *view = piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset;
-    for (uintptr_t at = start; at < piece->end; at += CHUNK) {
+    uintptr_t end = piece->end;
+    /* A sealed file may have grown since its view was made: what lies past the view was not restored from it.
+     */
+    if (view && piece->offset + (end - start) > piece->image.size)
+        end = piece->offset < piece->image.size ? start + (piece->image.size - piece->offset) : start;
+    for (uintptr_t at = start; at < end; at += CHUNK) {
         uintptr_t here = 0;
         unsigned found = compare_chunk(at, CHUNK, view ? view + (at - start) : NULL, &here);
         if (found && !differences)

@@ -1,0 +1,272 @@
+/* What a program may do that makes a reset unsafe: from then on every call goes to the kernel, and the
+   program does not die. */
+#include "test/places/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Refuses what a reset asks of the kernel, and lets pass what the rest of this program needs. */
+static struct sock_fprog filter_of(uint32_t action)
+{
+    static struct sock_filter lines[8];
+    static const unsigned denied[] = {SYS_ioctl, SYS_process_vm_readv, SYS_msync};
+    size_t count = 0, left = sizeof denied / sizeof *denied;
+    lines[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
+    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++, left--)
+        lines[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, denied[i], left, 0);
+    lines[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    lines[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
+    return (struct sock_fprog){(unsigned short)count, lines};
+}
+
+static int by_prctl(uint32_t action)
+{
+    struct sock_fprog program = filter_of(action);
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+static int by_syscall(uint32_t action)
+{
+    struct sock_fprog program = filter_of(action);
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+           syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0;
+}
+
+static int seccomp_by_prctl(void)
+{
+    EXPECT(is_served());
+    EXPECT(by_prctl(SECCOMP_RET_KILL_PROCESS) == 0);
+    EXPECT(is_declined("seccomp"));
+    return CASE_PASSED;
+}
+
+static int seccomp_by_syscall(void)
+{
+    EXPECT(is_served());
+    EXPECT(by_syscall(SECCOMP_RET_KILL_PROCESS) == 0);
+    EXPECT(is_declined("seccomp"));
+    return CASE_PASSED;
+}
+
+static int seccomp_that_is_refused(void)
+{
+    EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    errno = 0;
+    EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0) == -1 && errno == EFAULT);
+    EXPECT(syscall(SYS_seccomp, 99, 0, NULL) == -1 && errno == EINVAL);
+    EXPECT(is_served());
+    return CASE_PASSED;
+}
+
+/* The common order of a sandboxed worker: fork, filter, work. */
+static int fork_then(int (*filter)(uint32_t))
+{
+    EXPECT(is_served());
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        unsigned char *memory = dirty_memory(8 * PLACE_PAGE);
+        if (filter(SECCOMP_RET_KILL_PROCESS))
+            _exit(2);
+        int result = madvise(memory, 8 * PLACE_PAGE, MADV_DONTNEED);
+        _exit(result != 0 || !is_zero(memory, 8 * PLACE_PAGE));
+    }
+    EXPECT(waitpid(pid, &status, 0) == pid);
+    EXPECT(!WIFSIGNALED(status));
+    EXPECT(WEXITSTATUS(status) == 0);
+    EXPECT(is_served());
+    return CASE_PASSED;
+}
+
+static int child_with_a_filter_by_prctl(void)
+{
+    return fork_then(by_prctl);
+}
+
+static int child_with_a_filter_by_syscall(void)
+{
+    return fork_then(by_syscall);
+}
+
+/* A child that filters before any call of its own under the library, not even NOHUGEPAGE. */
+static int child_that_filters_first(void)
+{
+    EXPECT(is_served());
+    unsigned char *memory = dirty_memory(8 * PLACE_PAGE);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (by_prctl(SECCOMP_RET_KILL_PROCESS))
+            _exit(2);
+        int result = madvise(memory, 8 * PLACE_PAGE, MADV_DONTNEED);
+        _exit(result != 0 || !is_zero(memory, 8 * PLACE_PAGE));
+    }
+    EXPECT(waitpid(pid, &status, 0) == pid);
+    EXPECT(!WIFSIGNALED(status));
+    EXPECT(WEXITSTATUS(status) == 0);
+    return CASE_PASSED;
+}
+
+/* The second process of such a case, which starts under the filter. */
+static int starts_filtered(uint32_t action)
+{
+    if (getenv("PLACE_FILTERED"))
+        return is_declined("seccomp") ? CASE_PASSED : CASE_FAILED;
+    setenv("PLACE_FILTERED", "1", 1);
+    char name[64] = "";
+    FILE *command = fopen("/proc/self/cmdline", "re");
+    size_t length = fread(name, 1, sizeof name - 1, command);
+    fclose(command);
+    const char *one = name + strlen(name) + 1;
+    EXPECT(length > strlen(name) + 1);
+    EXPECT(by_prctl(action) == 0);
+    execl("/proc/self/exe", "hazards", one, (char *)NULL);
+    return CASE_FAILED;
+}
+
+static int inherited_killing_filter(void)
+{
+    return starts_filtered(SECCOMP_RET_KILL_PROCESS);
+}
+
+static int inherited_errno_filter(void)
+{
+    return starts_filtered(SECCOMP_RET_ERRNO | EPERM);
+}
+
+static int userfaultfd_by_syscall(void)
+{
+    EXPECT(is_served());
+    long fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+    SKIP_UNLESS(fd >= 0, "no userfaultfd here");
+    EXPECT(is_declined("userfaultfd"));
+    return CASE_PASSED;
+}
+
+static int userfaultfd_by_device(void)
+{
+    EXPECT(is_served());
+    int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    SKIP_UNLESS(device >= 0, "no /dev/userfaultfd here");
+    EXPECT(ioctl(device, _IO(0xAA, 0), O_CLOEXEC) >= 0);
+    EXPECT(is_declined("userfaultfd"));
+    return CASE_PASSED;
+}
+
+static int userfaultfd_by_device_and_syscall(void)
+{
+    int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    SKIP_UNLESS(device >= 0, "no /dev/userfaultfd here");
+    EXPECT(is_served());
+    EXPECT(syscall(SYS_ioctl, device, _IO(0xAA, 0), O_CLOEXEC) >= 0);
+    EXPECT(is_declined("userfaultfd"));
+    return CASE_PASSED;
+}
+
+static int userfaultfd_that_is_refused(void)
+{
+    EXPECT(syscall(SYS_userfaultfd, 0x7fffffff) == -1);
+    EXPECT(ioctl(-1, _IO(0xAA, 0), 0) == -1 && errno == EBADF);
+    EXPECT(is_served());
+    return CASE_PASSED;
+}
+
+/* V8 takes access away first, and gives it back when it uses the memory again. */
+static int protected_memory(void)
+{
+    static const int protections[] = {PROT_NONE, PROT_READ, PROT_WRITE | PROT_READ};
+    size_t length = 64 * PLACE_PAGE;
+    for (size_t i = 0; i < 3; i++) {
+        unsigned char *memory = dirty_memory(length);
+        uint64_t declined = counter("declined.protection");
+        EXPECT(mprotect(memory, length, protections[i]) == 0);
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0);
+        EXPECT(counter("declined.protection") == declined + (i < 2));
+        EXPECT(mprotect(memory, length, PROT_READ | PROT_WRITE) == 0);
+        EXPECT(is_zero(memory, length));
+    }
+    return CASE_PASSED;
+}
+
+/* The same with a plan in the cache. */
+static int protected_memory_cached(void)
+{
+    size_t length = 64 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    for (int i = 0; i < 20; i++) {
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length));
+        make_dirty(memory, length);
+        EXPECT((i & 1 ? (int)syscall(SYS_mprotect, memory, length, PROT_NONE)
+                      : mprotect(memory, length, PROT_NONE)) == 0);
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0);
+        EXPECT(mprotect(memory, length, PROT_READ | PROT_WRITE) == 0);
+        EXPECT(is_zero(memory, length));
+        make_dirty(memory, length);
+    }
+    EXPECT(counter("served") == 20);
+    return CASE_PASSED;
+}
+
+static int locked_memory(void)
+{
+    size_t length = 8 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    SKIP_UNLESS(mlock(memory + 4096, PLACE_PAGE) == 0, "no memory may be locked");
+    errno = 0;
+    EXPECT(madvise(memory, length, MADV_DONTNEED) == -1 && errno == EINVAL);
+    EXPECT(is_zero(memory, PLACE_PAGE) && memory[PLACE_PAGE] == 0xa5 && memory[length - 1] == 0xa5);
+    EXPECT(madvise(memory, length, 24 /* MADV_DONTNEED_LOCKED */) == 0);
+    EXPECT(is_zero(memory, length));
+    return CASE_PASSED;
+}
+
+static int errno_stays(void)
+{
+    unsigned char *memory = dirty_memory(8 * PLACE_PAGE);
+    for (int i = 0; i < 100; i++) {
+        make_dirty(memory, 8 * PLACE_PAGE);
+        errno = 1000 + i;
+        EXPECT(madvise(memory, 8 * PLACE_PAGE, MADV_DONTNEED) == 0);
+        EXPECT(errno == 1000 + i);
+        EXPECT(syscall(SYS_madvise, memory, 8 * PLACE_PAGE, MADV_DONTNEED) == 0);
+        EXPECT(errno == 1000 + i);
+    }
+    EXPECT(counter("served") == 200);
+    EXPECT(madvise(memory + 1, PLACE_PAGE, MADV_DONTNEED) == -1 && errno == EINVAL);
+    return CASE_PASSED;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct place_case cases[] = {
+        {"seccomp_by_prctl", NULL, NULL, seccomp_by_prctl},
+        {"seccomp_by_syscall", NULL, NULL, seccomp_by_syscall},
+        {"seccomp_that_is_refused", NULL, NULL, seccomp_that_is_refused},
+        {"child_with_a_filter_by_prctl", NULL, NULL, child_with_a_filter_by_prctl},
+        {"child_with_a_filter_by_syscall", NULL, NULL, child_with_a_filter_by_syscall},
+        {"child_that_filters_first", NULL, NULL, child_that_filters_first},
+        {"inherited_killing_filter", NULL, NULL, inherited_killing_filter},
+        {"inherited_errno_filter", NULL, NULL, inherited_errno_filter},
+        {"userfaultfd_by_syscall", NULL, NULL, userfaultfd_by_syscall},
+        {"userfaultfd_by_device", NULL, NULL, userfaultfd_by_device},
+        {"userfaultfd_by_device_and_syscall", NULL, NULL, userfaultfd_by_device_and_syscall},
+        {"userfaultfd_that_is_refused", NULL, NULL, userfaultfd_that_is_refused},
+        {"protected_memory", NULL, NULL, protected_memory},
+        {"protected_memory_cached", "any,vma=cache", NULL, protected_memory_cached},
+        {"locked_memory", NULL, NULL, locked_memory},
+        {"errno_stays", NULL, NULL, errno_stays},
+    };
+    return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

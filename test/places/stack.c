@@ -1,0 +1,240 @@
+/* Resets on small stacks: how much they use, and ranges that hold the caller's own stack. */
+#include "test/places/place.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { STACK = 8192, USE_MAX = 2048, PAINT = 0x5a };
+
+/* Calls function(a, b, c) with the stack pointer at top, which is a multiple of 16. */
+long stack_call(void *top, void *function, const void *a, size_t b, int c);
+__asm__(".globl stack_call\n"
+        "stack_call:\n"
+        "  push %rbp\n"
+        "  mov %rsp, %rbp\n"
+        "  mov %rdi, %rsp\n"
+        "  mov %rsi, %rax\n"
+        "  mov %rdx, %rdi\n"
+        "  mov %rcx, %rsi\n"
+        "  mov %r8d, %edx\n"
+        "  call *%rax\n"
+        "  mov %rbp, %rsp\n"
+        "  pop %rbp\n"
+        "  ret\n");
+
+static int plain_madvise(void *address, size_t length, int advice)
+{
+    return madvise(address, length, advice);
+}
+
+/* A reset on a coroutine's stack; returns how many of its bytes were used, or STACK on a wrong result. */
+static size_t use_of(unsigned char *memory, size_t length)
+{
+    static unsigned char *stack;
+    if (!stack) {
+        /* A guard page below, and one above: a range right behind the stack counts as part of it. */
+        stack =
+            mmap(NULL, STACK + 2 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mprotect(stack, PLACE_PAGE, PROT_NONE);
+        mprotect(stack + PLACE_PAGE + STACK, PLACE_PAGE, PROT_NONE);
+    }
+    unsigned char *low = stack + PLACE_PAGE;
+    memset(low, PAINT, STACK);
+    long result = stack_call(low + STACK, (void *)plain_madvise, memory, length, MADV_DONTNEED);
+    size_t clean = 0;
+    while (clean < STACK && low[clean] == PAINT)
+        clean++;
+    return (int)result ? STACK : STACK - clean;
+}
+
+/* The most that any of several resets of scattered pages uses. */
+static size_t most_use(unsigned char *memory, size_t length, size_t stride, bool zero)
+{
+    size_t most = 0;
+    for (int i = 0; i < 200; i++) {
+        for (size_t at = 0; at < length; at += stride)
+            memory[at] = 1;
+        size_t use = use_of(memory, length);
+        if (zero && !is_zero(memory, length))
+            use = STACK;
+        most = use > most ? use : most;
+    }
+    return most;
+}
+
+static int report(const char *what, size_t use)
+{
+    printf("  %s: %zu bytes of stack\n", what, use);
+    EXPECT(use < USE_MAX);
+    return CASE_PASSED;
+}
+
+static int anonymous(void)
+{
+    size_t length = 1024 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    uint64_t served = counter("served");
+    size_t use = most_use(memory, length, 3 * PLACE_PAGE, true);
+    EXPECT(counter("served") == served + 200);
+    return report("1024 pages", use);
+}
+
+static int small_blind(void)
+{
+    unsigned char *memory = dirty_memory(4 * PLACE_PAGE);
+    size_t use = most_use(memory, 4 * PLACE_PAGE, PLACE_PAGE, true);
+    EXPECT(counter("served") == 200);
+    return report("4 dense pages", use);
+}
+
+static int image_and_anonymous(void)
+{
+    int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    EXPECT(ftruncate(fd, 16 * PLACE_PAGE) == 0);
+    EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    EXPECT(mmap(memory, 16 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+    uint64_t served = counter("served");
+    /* The first of them looks for the file among the descriptors. */
+    size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
+    EXPECT(counter("served") == served + 200);
+    return report("image and anonymous memory", use);
+}
+
+static int many_pieces(void)
+{
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    for (size_t i = 0; i < 8; i += 2) /* of different names or flags, so that they do not merge */
+        madvise(memory + i * 8 * PLACE_PAGE, 8 * PLACE_PAGE, MADV_DONTDUMP);
+    size_t use = most_use(memory, 64 * PLACE_PAGE, PLACE_PAGE, true);
+    EXPECT(counter("served") == 200);
+    return report("8 mappings", use);
+}
+
+static int declined(void)
+{
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    EXPECT(mprotect(memory, PLACE_PAGE, PROT_READ) == 0);
+    size_t use = 0;
+    for (int i = 0; i < 20; i++) {
+        size_t one = use_of(memory, PLACE_PAGE);
+        use = one > use ? one : use;
+    }
+    EXPECT(counter("served") == 0);
+    return report("a declined call", use);
+}
+
+/* ---- a stack that is itself discarded ---- */
+
+enum { OWN_PAGES = 8 };
+
+static unsigned char *own_stack(void)
+{
+    return dirty_memory(2 * OWN_PAGES * PLACE_PAGE);
+}
+
+/* Discards all below the caller's frame. The stack pointer is depth bytes above a page when the call is made;
+   its return address is what lies lowest. */
+static int discard_below(size_t depth, bool by_number)
+{
+    unsigned char *stack = own_stack(), *middle = stack + OWN_PAGES * PLACE_PAGE;
+    uint64_t before = counter("declined.own_stack"), served = counter("served");
+    long result;
+    if (by_number) {
+        /* syscall(number, address, length, advice) takes one more than stack_call passes. */
+        extern long stack_call_by_number(void *top, void *function, const void *a, size_t b, int c);
+        result = stack_call_by_number(middle + depth, (void *)syscall, stack, OWN_PAGES * PLACE_PAGE,
+                                      MADV_DONTNEED);
+    } else {
+        result =
+            (int)stack_call(middle + depth, (void *)madvise, stack, OWN_PAGES * PLACE_PAGE, MADV_DONTNEED);
+    }
+    EXPECT(result == 0);
+    EXPECT(counter("declined.own_stack") == before + 1 && counter("served") == served);
+    /* What the library used afterwards is below the call's frame, as any later call's would be. */
+    EXPECT(is_zero(stack, (OWN_PAGES - 2) * PLACE_PAGE));
+    for (size_t i = depth; i < OWN_PAGES * PLACE_PAGE; i++)
+        EXPECT(middle[i] == 0xa5);
+    munmap(stack, 2 * OWN_PAGES * PLACE_PAGE);
+    return CASE_PASSED;
+}
+
+__asm__(".globl stack_call_by_number\n"
+        "stack_call_by_number:\n"
+        "  push %rbp\n"
+        "  mov %rsp, %rbp\n"
+        "  mov %rdi, %rsp\n"
+        "  mov %rsi, %rax\n"
+        "  mov $28, %edi\n"
+        "  mov %rdx, %rsi\n"
+        "  mov %rcx, %rdx\n"
+        "  mov %r8d, %ecx\n"
+        "  call *%rax\n"
+        "  mov %rbp, %rsp\n"
+        "  pop %rbp\n"
+        "  ret\n");
+
+static int own_stack_by_name(void)
+{
+    for (size_t depth = 16; depth <= 4096; depth += depth < 128 ? 16 : 480)
+        if (discard_below(depth, false) != CASE_PASSED) {
+            fprintf(stderr, "stack pointer %zu above the range\n", depth);
+            return CASE_FAILED;
+        }
+    return CASE_PASSED;
+}
+
+static int own_stack_by_number(void)
+{
+    for (size_t depth = 16; depth <= 4096; depth += depth < 128 ? 16 : 480)
+        if (discard_below(depth, true) != CASE_PASSED) {
+            fprintf(stderr, "stack pointer %zu above the range\n", depth);
+            return CASE_FAILED;
+        }
+    return CASE_PASSED;
+}
+
+/* Far below, it is memory like any other; and the result must be right all the same. */
+static int stack_far_below(void)
+{
+    unsigned char *stack = dirty_memory(64 * PLACE_PAGE);
+    uint64_t served = counter("served");
+    EXPECT((int)stack_call(stack + 64 * PLACE_PAGE, (void *)madvise, stack, 60 * PLACE_PAGE, MADV_DONTNEED) ==
+           0);
+    EXPECT(is_zero(stack, 60 * PLACE_PAGE));
+    EXPECT(counter("served") == served + 1);
+    return CASE_PASSED;
+}
+
+/* A thread that gives back its stack's lower part, as runtimes do between tasks. */
+static int range_of_another_stack(void)
+{
+    unsigned char *other = dirty_memory(16 * PLACE_PAGE);
+    EXPECT(madvise(other, 16 * PLACE_PAGE, MADV_DONTNEED) == 0);
+    EXPECT(is_zero(other, 16 * PLACE_PAGE) && counter("served") == 1);
+    return CASE_PASSED;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct place_case cases[] = {
+        {"anonymous", NULL, NULL, anonymous},
+        {"anonymous_of_a_caller", "file=/nowhere,caller=x*;caller=*stack*", NULL, anonymous},
+        {"anonymous_cached", "any,vma=cache", NULL, anonymous},
+        {"anonymous_verified", NULL, "mode=verify", anonymous},
+        {"small_blind", NULL, NULL, small_blind},
+        {"image_and_anonymous", NULL, NULL, image_and_anonymous},
+        {"image_verified", NULL, "mode=verify", image_and_anonymous},
+        {"many_pieces", NULL, NULL, many_pieces},
+        {"declined", NULL, NULL, declined},
+        {"own_stack_by_name", NULL, NULL, own_stack_by_name},
+        {"own_stack_by_number", NULL, NULL, own_stack_by_number},
+        {"stack_far_below", NULL, NULL, stack_far_below},
+        {"range_of_another_stack", NULL, NULL, range_of_another_stack},
+    };
+    return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}

@@ -1,0 +1,154 @@
+#include "shim/plan_cache.h"
+
+#include "test/unit/unit.h"
+
+#include <pthread.h>
+
+enum { MIB = 1 << 20 };
+
+static const struct plan_key key = {0x100000000, 0x100000000 + 4 * MIB, 0, 4};
+
+static struct plan plan_of(uintptr_t end, int rule)
+{
+    struct plan plan = {.count = 1};
+    plan.piece[0] = (struct plan_piece){.end = end, .hindrance = REASON_COUNT, .rule = rule};
+    return plan;
+}
+
+static void remember(const struct plan_key *which)
+{
+    struct plan plan = plan_of(which->end, 3);
+    plan_cache_remember(which, plan_cache_era(which), &plan);
+}
+
+static bool is_known(const struct plan_key *which)
+{
+    struct plan found;
+    return plan_cache_find(which, &found) && found.count == 1 && found.piece[0].end == which->end &&
+           found.piece[0].rule == 3 && found.piece[0].hindrance == REASON_COUNT;
+}
+
+Test(plan_cache, finds_what_it_remembers)
+{
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    cr_assert(is_known(&key));
+}
+
+Test(plan_cache, each_part_of_the_key_counts)
+{
+    struct plan_key other = key;
+    remember(&key);
+    other.end += 4096;
+    cr_assert_not(is_known(&other));
+    other = key;
+    other.start += 4096;
+    cr_assert_not(is_known(&other));
+    other = key;
+    other.callers = 1;
+    cr_assert_not(is_known(&other));
+    other = key;
+    other.advice = 24;
+    cr_assert_not(is_known(&other));
+    cr_assert(is_known(&key));
+}
+
+Test(plan_cache, mapping_calls_end_it)
+{
+    remember(&key);
+    plan_cache_forget(key.start + MIB, 4096);
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    plan_cache_forget(key.start - 4096, 8192);
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    plan_cache_forget_all();
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    plan_cache_forget(0x1000, UINTPTR_MAX - 0x2000); /* all memory */
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    plan_cache_forget(UINTPTR_MAX - 4095, 8192); /* wraps */
+    cr_assert_not(is_known(&key));
+    remember(&key);
+    plan_cache_forget(key.start, 0);
+    plan_cache_forget(key.start + 0x40000000, 4096); /* elsewhere */
+    cr_assert(is_known(&key));
+}
+
+/* Any overlap of a forgotten range with a plan's ends it, wherever their granules begin. */
+Test(plan_cache, every_overlap)
+{
+    for (uintptr_t i = 0; i < 4000; i++) {
+        uintptr_t start = 0x200000000 + i * 3 * MIB, length = (1 + i % 300) * MIB;
+        struct plan_key one = {start, start + length, 0, 4};
+        remember(&one);
+        cr_assert(is_known(&one));
+        uintptr_t at = start + i * 7919 % (length / 4096) * 4096;
+        plan_cache_forget(at, 4096);
+        cr_assert_not(is_known(&one));
+    }
+}
+
+/* A mapping call between the question and the answer. */
+Test(plan_cache, an_old_era_is_not_believed)
+{
+    struct plan plan = plan_of(key.end, 3);
+    uint64_t era = plan_cache_era(&key);
+    plan_cache_forget(key.start, 4096);
+    plan_cache_remember(&key, era, &plan);
+    cr_assert_not(is_known(&key));
+}
+
+Test(plan_cache, keeps_only_short_plans_that_are_served)
+{
+    struct plan plan = {.count = 3};
+    for (int i = 0; i < 3; i++)
+        plan.piece[i] = (struct plan_piece){.end = key.end, .hindrance = REASON_COUNT};
+    plan_cache_remember(&key, plan_cache_era(&key), &plan);
+    struct plan found;
+    cr_assert_not(plan_cache_find(&key, &found));
+    plan = plan_of(key.end, 3);
+    plan.piece[0].hindrance = REASON_shared;
+    plan_cache_remember(&key, plan_cache_era(&key), &plan);
+    cr_assert_not(plan_cache_find(&key, &found));
+}
+
+Test(plan_cache, keeps_doubt)
+{
+    struct plan plan = plan_of(key.end, 31), found;
+    plan.unconfirmed = true;
+    plan_cache_remember(&key, plan_cache_era(&key), &plan);
+    cr_assert(plan_cache_find(&key, &found) && found.unconfirmed && found.piece[0].rule == 31);
+}
+
+enum { THREADS = 3, ROUNDS = 400000 };
+
+/* Keys that share entries; each plan tells its key. */
+static void *write_and_find(void *seed)
+{
+    uintptr_t wrong = 0, turn = (uintptr_t)seed;
+    for (int i = 0; i < ROUNDS; i++) {
+        turn = turn * 6364136223846793005U + 1442695040888963407U;
+        uintptr_t start = 0x300000000 + (turn >> 40) % 1024 * 4096, pages = 1 + (turn >> 33) % 64;
+        struct plan_key one = {start, start + pages * 4096, 0, 4};
+        struct plan plan = plan_of(one.end, (int)(pages % 32)), found;
+        if (plan_cache_find(&one, &found))
+            wrong +=
+                found.count != 1 || found.piece[0].end != one.end || found.piece[0].rule != (int)(pages % 32);
+        plan_cache_remember(&one, plan_cache_era(&one), &plan);
+    }
+    return (void *)wrong;
+}
+
+Test(plan_cache, torn_entries_are_not_used)
+{
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, write_and_find, (void *)(i + 1));
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        cr_assert_null(wrong);
+    }
+}

@@ -1,0 +1,25 @@
+/* Prints a report in the format that is asked for, with rules from the command line: for test/unit/formats.
+ */
+#include "shim/statistics_format.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int main(int argc, char **argv)
+{
+    static struct report report;
+    static struct rules rules;
+    static struct problems problems;
+    static char bytes[1 << 16];
+    struct text text;
+    if (argc != 4)
+        return 2;
+    problems_start(&problems);
+    rules_parse(&rules, (struct span){argv[2], strlen(argv[2])}, false, 4096, &problems);
+    report = (struct report){.pid = 7, .exe = argv[3], .mode = "on", .arm = "on", .rules = &rules};
+    for (enum reason reason = 0; reason < REASON_COUNT; reason++)
+        report.counters.declined[reason] = 1 + reason;
+    text_start(&text, bytes, sizeof bytes);
+    (strcmp(argv[1], "json") == 0 ? statistics_json : statistics_openmetrics)(&report, &text);
+    return fwrite(bytes, 1, text.length, stdout) != text.length || text.full;
+}
