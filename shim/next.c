@@ -31,8 +31,8 @@ void next_set_errno(int error)
 }
 
 /* Our own dlsym is what this library's calls find, so this one is asked for by version: before glibc 2.34 it
-   was another. */
-void next_resolve_dlsym(void)
+   was another. A sanitizer's runtime comes here before it is ready itself. */
+__attribute__((no_sanitize("thread"), no_sanitize("address"))) void next_resolve_dlsym(void)
 {
     void *found = dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
     if (!found)
