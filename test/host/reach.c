@@ -114,6 +114,26 @@ static void *other_thread(void *go_on)
     return NULL;
 }
 
+/* The protections of everything mapped from the plugin, as one text. */
+static void protections(const char *library, char *text, size_t size)
+{
+    char line[8192];
+    const char *slash = strrchr(library, '/');
+    FILE *maps = fopen("/proc/self/maps", "r");
+    *text = 0;
+    while (maps && fgets(line, sizeof line, maps)) {
+        if (strstr(line, " rwx")) {
+            printf("writable and executable: %s", line);
+            failures++;
+        }
+        line[strcspn(line, "\n")] = 0;
+        if (strstr(line, slash ? slash : library) && strlen(text) + strlen(line) + 1 < size)
+            strcat(text, line);
+    }
+    if (maps)
+        fclose(maps);
+}
+
 static void *load(const char *way, const char *library)
 {
     if (strcmp(way, "deepbind") == 0)
@@ -138,9 +158,17 @@ int main(int argc, char **argv)
         return 125;
     /* Loaded, closed and loaded again: most likely at the same addresses. */
     void *library = load(argv[1], argv[2]);
-    if (library && dlsym(library, "plugin") && strcmp(argv[1], "again") == 0) {
+    if (library && strcmp(argv[1], "again") == 0 && dlsym(library, "plugin")) {
         dlclose(library);
         library = load(argv[1], argv[2]);
+    }
+    static char before[1 << 16], after[1 << 16];
+    protections(argv[2], before, sizeof before);
+    if (strcmp(argv[1], "replaced") == 0) { /* by what lies beside it, before anybody could look at it */
+        char other[4096];
+        snprintf(other, sizeof other, "%s.new", argv[2]);
+        if (rename(other, argv[2]))
+            return 125;
     }
     const struct plugin *p = library ? dlsym(library, "plugin") : NULL;
     void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
@@ -161,6 +189,11 @@ int main(int argc, char **argv)
     try("arena", arena, instruction, p);
     check_errors(p);
     drop_stack(p);
+    protections(argv[2], after, sizeof after);
+    if (strcmp(before, after) != 0 && strcmp(argv[1], "replaced") != 0) {
+        printf("protections changed:\n%s\n%s\n", before, after);
+        failures++;
+    }
     __atomic_store_n(&go_on, 0, __ATOMIC_RELAXED);
     if (threads)
         pthread_join(thread, NULL);

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,8 @@ CASES = [
     ("plain", "inline", "any,caller=reach", PLUGIN, set()),
     ("deepbind", "got", "any,caller=reach_plugin.so", PLUGIN, BY_NAME),
     ("plain", "inline,objects=*/none.so", "any", PLUGIN, BY_NAME),
+    ("replaced", "got+inline", "any", PLUGIN, BY_NAME),
+    ("deepbind", "got+inline", "any", NOPLT, BY_NAME | PATCHED),
     ("plain", "inline", "symbol=plugin_arena", PLUGIN, {"arena"}),
     ("plain", "inline", "symbol=plugin_arena@reach_plugin.so", PLUGIN, {"arena"}),
     ("plain", "inline", "symbol=plugin_arena@other.so", PLUGIN, set()),
@@ -44,13 +47,18 @@ CASES = [
 ]
 
 
-def run(way, hooks, regions, plugin):
+def run(way, hooks, regions, plugin, prefix=(), library=LIBRARY):
     """The lines that reach prints, and keepwarm's statistics."""
     with tempfile.TemporaryDirectory(prefix="reach-") as folder:
         stats = f"{folder}/s.json"
-        env = {**os.environ, "LD_PRELOAD": LIBRARY, "KEEPWARM_REGIONS": regions,
+        if way == "replaced":  # by another build of it
+            shutil.copy(plugin, folder)
+            shutil.copy(NOPLT, f"{folder}/{plugin.name}.new")
+            plugin = f"{folder}/{plugin.name}"
+        env = {**os.environ, "KEEPWARM_REGIONS": regions,
                "KEEPWARM": f"hooks={hooks},stats={stats},strict=1"}
-        done = subprocess.run([str(BUILD / "test/host/reach"), way, str(plugin)], env=env, text=True, timeout=60,
+        command = [*prefix, "env", f"LD_PRELOAD={library}", str(BUILD / "test/host/reach"), way, str(plugin)]
+        done = subprocess.run(command, env=env, text=True, timeout=60,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         statistics = json.loads(pathlib.Path(stats).read_text()) if os.path.exists(stats) else {}
     return done.returncode, done.stdout, statistics
@@ -71,11 +79,53 @@ def problem_of(case):
     return None
 
 
+def problem_of_counts():
+    """With every site known, real_calls is what strace sees."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        trace = f"{folder}/trace"
+        prefix = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=madvise,process_madvise"]
+        for regions in ("any", "any,max=1", "any,policy=forward", "any,range=1000-2000"):
+            status, output, statistics = run("plain", "plt+got+inline+libc", regions, PLUGIN, prefix)
+            seen = sum("madvise(" in line for line in open(trace, encoding="utf-8"))
+            if status or seen != statistics.get("real_calls"):
+                return f"{regions}: strace saw {seen} calls, keepwarm counted {statistics.get('real_calls')}:\n{output}"
+            if statistics["calls"] != statistics["served"] + statistics["forwarded"]:
+                return f"{regions}: {statistics}"
+    return None
+
+
+def problem_of_replaced():
+    """An object whose file was replaced is counted, with the reason."""
+    statistics = run("replaced", "got+inline", "any", PLUGIN)[2]
+    row = next((row for row in statistics["sites"] if PLUGIN.name in row["object"]), {})
+    return None if row.get("unpatchable") == 1 and not row["inline"] else f"sites: {statistics['sites']}"
+
+
+def problem_of_missing():
+    """Without hooks.so everything else works, and one line says so."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        library = shutil.copy(LIBRARY, folder)
+        status, output, _ = run("plain", "inline", "any", PLUGIN, library=library)
+    lines = [line for line in output.splitlines() if line.startswith("keepwarm: ")]
+    if status or "fresh" not in output or "symbol served" not in output or len(lines) != 1:
+        return f"exit status {status}:\n{output}"
+    return None
+
+
 def main():
     if not PLUGIN.exists() or not (BUILD / ".libs/hooks.so").exists():
         print("SKIP: hooks.so was not built")
         return SKIP
     failed = 0
+    others = {"hooks.so missing": problem_of_missing, "a replaced file": problem_of_replaced}
+    if shutil.which("strace") and not subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode:
+        others["counts"] = problem_of_counts
+    else:
+        print("skipped: no strace here, or it may not trace")
+    for name, problem in others.items():
+        found = problem()
+        print(f"{'FAIL' if found else 'ok'}: {name}{': ' + found if found else ''}")
+        failed += found is not None
     for case in CASES:
         problem = problem_of(case)
         print(f"{'FAIL' if problem else 'ok'}: {case[0]}, hooks={case[1]}, {case[2]}, {case[3].name}"
