@@ -87,4 +87,62 @@ syscall:
         .cfi_endproc
         .size   syscall, . - syscall
 
+        /* A look at newly loaded objects first, where hooks are in use; then the real one, by a jump: it goes by its
+           return address. */
+        .globl  dlsym
+        .type   dlsym, @function
+        .p2align 4
+dlsym:
+        .cfi_startproc
+        endbr64
+        cmpb    $0, hooking_active(%rip)
+        jne     .Llook
+.Lfind:
+        movq    next_dlsym(%rip), %rax
+        testq   %rax, %rax
+        jz      .Lresolve
+        jmp     *%rax
+.Llook:
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    hooking_before_dlsym
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        jmp     .Lfind
+.Lresolve:
+        pushq   %rdi
+        .cfi_adjust_cfa_offset 8
+        pushq   %rsi
+        .cfi_adjust_cfa_offset 8
+        subq    $8, %rsp
+        .cfi_adjust_cfa_offset 8
+        call    next_resolve_dlsym
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %rsi
+        .cfi_adjust_cfa_offset -8
+        popq    %rdi
+        .cfi_adjust_cfa_offset -8
+        movq    next_dlsym(%rip), %rax
+        testq   %rax, %rax
+        jz      1f
+        jmp     *%rax
+1:      ret                             /* NULL: there is none */
+        .cfi_endproc
+        .size   dlsym, . - dlsym
+
+        /* The same functions under names that no other library can answer. */
+        .globl  own_madvise, own_syscall
+        .hidden own_madvise, own_syscall
+        .set    own_madvise, madvise
+        .set    own_syscall, syscall
+
         .section .note.GNU-stack, "", @progbits

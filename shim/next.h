@@ -51,6 +51,16 @@
 NEXT_FUNCTIONS(NEXT_DECLARE)
 #undef NEXT_DECLARE
 
+/* dlsym's next: entry.S jumps there, so that it sees the program's return address (RTLD_NEXT). */
+extern void *next_dlsym;
+
+/* Finds it, for a call that comes before next_resolve. */
+void next_resolve_dlsym(void);
+
+/* Another namespace's libc has an errno of its own, which its callers look at. */
+void next_add_errno(int *(*location)(void));
+void next_set_errno(int error);
+
 /* Looks all of them up. */
 void next_resolve(void);
 
@@ -58,7 +68,7 @@ void next_resolve(void);
 static inline __attribute__((always_inline)) long with_errno(long result)
 {
     if (prim_failed(result)) {
-        errno = (int)-result;
+        next_set_errno((int)-result);
         return -1;
     }
     return result;

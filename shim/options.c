@@ -43,6 +43,40 @@ static const char *set_keep(struct options *options, struct span value)
     return span_size(value, &options->keep) ? NULL : "not a size";
 }
 
+static const char *set_hooks(struct options *options, struct span value)
+{
+    static const struct {
+        const char *name;
+        enum hook_kind kind;
+    } kinds[] = {{"plt", HOOK_PLT}, {"got", HOOK_GOT}, {"inline", HOOK_INLINE}, {"libc", HOOK_LIBC}};
+    struct span word;
+    unsigned hooks = 0;
+    if (!value.length || value.start[value.length - 1] == '+')
+        return "not plt, got, inline or libc, joined by +";
+    while (span_next(&value, '+', &word)) {
+        unsigned i = 0;
+        while (i < 4 && !span_is(word, kinds[i].name))
+            i++;
+        if (i == 4)
+            return "not plt, got, inline or libc, joined by +";
+        hooks |= kinds[i].kind;
+    }
+    options->hooks = hooks;
+    options->hooks_given = true;
+    return NULL;
+}
+
+#define OBJECTS_DEFAULT "all but libc and ld.so"
+
+static const char *set_objects(struct options *options, struct span value)
+{
+    if (span_is(value, OBJECTS_DEFAULT)) {
+        options->objects[0] = 0;
+        return NULL;
+    }
+    return set_path(options->objects, value);
+}
+
 static const char *set_exe(struct options *options, struct span value)
 {
     return set_path(options->exe, value);
@@ -104,9 +138,12 @@ static const struct {
      set_mode},
     {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
     {"budget", "25%", "most bytes kept resident by keepwarm in the process (not in this version)", set_later},
-    {"hooks", "plt", "how calls are found: plt; got, inline, libc (not in this version)", set_later},
-    {"objects", "all but libc and ld.so", "objects whose code may be patched (not in this version)",
-     set_later},
+    {"hooks", "plt",
+     "how calls are found, joined by +: plt; got, pointers that preloading misses; inline, system call "
+     "instructions; libc, libc's own calls",
+     set_hooks},
+    {"objects", OBJECTS_DEFAULT, "pattern of the objects whose pointers and code may be patched",
+     set_objects},
     {"exe", "*", "act only in processes whose executable's base name matches", set_exe},
     {"stats", "none", "stderr or FILE; %p pid, %e executable; by its ending .json, .prom or text", set_stats},
     {"live", "none", "FILE in which the counters live while the process runs", set_live},
@@ -159,6 +196,7 @@ static void set_defaults(struct options *options)
     for (unsigned i = 0; i < KEYS; i++)
         if (keys[i].set != set_later)
             keys[i].set(options, span_of(keys[i].fallback));
+    options->hooks_given = false;
 }
 
 void options_parse(struct options *options, struct span settings, struct problems *problems)

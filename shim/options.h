@@ -13,10 +13,16 @@ enum mode { MODE_ON, MODE_OFF, MODE_VERIFY };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum { OPTION_PATH = 256 };
 
+/* How calls are found, beside the dynamic symbols. */
+enum hook_kind { HOOK_PLT = 0, HOOK_GOT = 1, HOOK_INLINE = 2, HOOK_LIBC = 4 };
+
 struct options {
     enum mode mode;
-    bool mode_is_bad; /* some mode= was: off, whatever another says */
-    uint64_t keep;    /* bytes */
+    bool mode_is_bad;          /* some mode= was: off, whatever another says */
+    uint64_t keep;             /* bytes */
+    unsigned hooks;            /* enum hook_kind, ored */
+    bool hooks_given;          /* and not just the default */
+    char objects[OPTION_PATH]; /* pattern of what may be patched; "" the default */
     char exe[OPTION_PATH];
     char stats[OPTION_PATH]; /* "" none, "stderr", or a path with %p and %e */
     char live[OPTION_PATH];  /* "" none, or a path */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scan/prim.h"
+#include "shim/presets.h"
 
 /* One parse: where values go, and what the current rule has set so far. */
 struct parse {
@@ -103,11 +104,28 @@ static const char *set_image(struct parse *parse, struct span value)
     return parse->rule->stable || span_is(value, "sealed") ? NULL : "not one of sealed, stable";
 }
 
-static const char *set_later(struct parse *parse, struct span value)
+/* NAME or NAME@OBJECT. */
+static const char *set_symbol(struct parse *parse, struct span value)
+{
+    struct rule *rule = parse->rule;
+    const char *problem = keep_text(parse, value, &rule->symbol);
+    char *at = problem ? NULL : strchr((char *)(uintptr_t)rule->symbol, '@');
+    if (problem)
+        return problem;
+    if (at) {
+        *at = 0;
+        rule->object = at + 1;
+    }
+    parse->rules->any_symbol = true;
+    return rule->symbol[0] && (!at || at[1]) ? NULL : "not NAME or NAME@OBJECT";
+}
+
+/* Taken out of a rule before the rest of it is parsed: what comes here is a second one. */
+static const char *set_preset(struct parse *parse, struct span value)
 {
     (void)parse;
     (void)value;
-    return "not in this version of keepwarm";
+    return "given twice";
 }
 
 static const struct {
@@ -116,8 +134,8 @@ static const struct {
     setter *set;
 } keys[] = {
     {"any", true, set_any},      {"anon", true, set_anon},      {"file", true, set_file},
-    {"range", true, set_range},  {"symbol", true, set_later},   {"caller", true, set_caller},
-    {"min", true, set_min},      {"max", true, set_max},        {"preset", true, set_later},
+    {"range", true, set_range},  {"symbol", true, set_symbol},  {"caller", true, set_caller},
+    {"min", true, set_min},      {"max", true, set_max},        {"preset", true, set_preset},
     {"keep", false, set_keep},   {"policy", false, set_policy}, {"vma", false, set_vma},
     {"image", false, set_image},
 };
@@ -141,8 +159,10 @@ static const char *parse_setting(struct parse *parse, struct span setting, uint3
     return "not a selector or an option";
 }
 
-/* Parses one rule. On a problem *place is the setting at fault. */
-static const char *parse_rule(struct rules *rules, struct span words, uint64_t keep, struct span *place)
+/* Parses one rule. Of a preset's, what begins at `beside` was written next to preset=, and may repeat what
+   the preset sets. On a problem *place is the setting at fault. */
+static const char *parse_rule(struct rules *rules, struct span words, const char *beside, uint64_t keep,
+                              struct span *place)
 {
     struct rule *rule = &rules->rule[rules->count];
     struct parse parse = {rules, rule, false};
@@ -165,13 +185,71 @@ static const char *parse_rule(struct rules *rules, struct span words, uint64_t k
     struct span rest = words;
     const char *problem = NULL;
     while (!problem && span_next(&rest, ',', place)) {
+        if (place->start == beside)
+            given = 0;
         *place = span_trim(*place);
         problem = parse_setting(&parse, *place, &given);
     }
     if (problem)
         return problem;
+    if (rule->symbol) {
+        rule->limit_start = rule->start;
+        rule->limit_end = rule->end;
+        rule->start = rule->end = 0;
+    }
+    rules->count++;
     *place = words;
     return parse.selects ? NULL : "selects nothing: write any for all memory";
+}
+
+/* Splits preset=NAME off a rule; what is left goes to *beside. False when there is none. */
+static bool take_preset(struct span words, struct span *name, struct text *beside)
+{
+    struct span part, key, value;
+    bool found = false;
+    while (span_next(&words, ',', &part)) {
+        value = span_trim(part);
+        if (!found && span_next(&value, '=', &key) && span_is(span_trim(key), "preset")) {
+            *name = span_trim(value);
+            found = true;
+            continue;
+        }
+        text_add(beside, ",");
+        text_add_span(beside, part.start, part.length);
+    }
+    return found;
+}
+
+enum { PRESET_TEXT = 1024 };
+
+/* Parses a rule, or all the rules that its preset stands for. */
+static const char *parse_written(struct rules *rules, struct span words, uint64_t keep, struct span *place)
+{
+    char beside_bytes[PRESET_TEXT], bytes[PRESET_TEXT];
+    struct text beside, text;
+    struct span name, each;
+    text_start(&beside, beside_bytes, sizeof beside_bytes);
+    if (!take_preset(words, &name, &beside))
+        return parse_rule(rules, words, NULL, keep, place);
+    const struct preset *preset = preset_find(name);
+    *place = name.length ? name : words;
+    if (!preset)
+        return "not a preset";
+    struct span all = {preset->rules, strlen(preset->rules)};
+    while (span_next(&all, ';', &each)) {
+        text_start(&text, bytes, sizeof bytes);
+        text_add_span(&text, each.start, each.length);
+        text_add(&text, beside_bytes);
+        *place = words;
+        if (text.full || beside.full)
+            return "too much beside a preset";
+        const char *problem =
+            parse_rule(rules, (struct span){bytes, text.length}, bytes + each.length + 1, keep, place);
+        if (problem)
+            return problem;
+    }
+    rules->hooks |= preset->hooks;
+    return NULL;
 }
 
 static void report(struct problems *problems, struct span rule, struct span place, const char *what)
@@ -207,11 +285,12 @@ void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t
         words = span_trim(lines ? without_comment(words) : words);
         if (!words.length)
             continue;
-        const char *problem = parse_rule(rules, words, keep, &place);
+        unsigned before = rules->count;
+        const char *problem = parse_written(rules, words, keep, &place);
         if (problem) {
+            rules->count = before;
             report(problems, words, place, problem);
             return;
         }
-        rules->count++;
     }
 }

@@ -19,6 +19,9 @@ struct rule {
     const char *caller;  /* pattern of the calling object's path; NULL: any caller */
     uint64_t start, end; /* addresses, page-aligned inwards */
     uint64_t min, max;   /* length of the call, bytes */
+    /* symbol=: the range is empty until the symbol is found, and never changes after that. */
+    const char *symbol, *object;     /* NULL: none; any object */
+    uint64_t limit_start, limit_end; /* what range= allows of it */
     /* Options. */
     uint64_t keep; /* bytes */
     enum rule_policy policy;
@@ -29,7 +32,8 @@ struct rule {
 
 struct rules {
     unsigned count;
-    bool any_caller, any_cached; /* does some rule have one? */
+    bool any_caller, any_cached, any_symbol; /* does some rule have one? */
+    unsigned hooks;                          /* enum hook_kind, ored: what the presets want */
     struct rule rule[RULES_MAX];
     char text[RULES_TEXT]; /* what the rules' strings point into */
     unsigned text_used;

@@ -13,6 +13,7 @@
 #include "scan/prim.h"
 #include "scan/vma.h"
 #include "shim/glob.h"
+#include "shim/hooking.h"
 #include "shim/live.h"
 #include "shim/message.h"
 #include "shim/next.h"
@@ -205,6 +206,7 @@ static __attribute__((constructor)) void start(void)
     } else {
         process.pid = prim_getpid();
         begin_serving(filtered);
+        hooking_start();
         live_open(false);
         at_quick_exit(finish);
     }

@@ -18,7 +18,7 @@ enum { REWRITE_SECONDS = 10 };
 static struct {
     int lock;
     struct report report;
-    char bytes[1 << 16];
+    char bytes[1 << 18]; /* rules and sites at their longest fill some of it; the rest is never touched */
     char path[OPTION_PATH + 96], temporary[OPTION_PATH + 128];
 } state;
 
@@ -48,6 +48,7 @@ static void format(struct text *text)
     report->mode = mode_name(process.options.mode);
     report->arm = process.options.mode == MODE_OFF ? "off" : "on";
     report->rules = &process.rules;
+    report->sites = sites_known();
     counters_sum(&report->counters);
     report->kept = counters_kept(report->kept_by_rule, &report->kept_peak);
     text_start(text, state.bytes, sizeof state.bytes);

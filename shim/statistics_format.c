@@ -1,10 +1,29 @@
 #include "shim/statistics_format.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static uint64_t calls_of(const struct counters *counters)
 {
     return counters->counter[COUNTER_served] + counters->counter[COUNTER_forwarded];
+}
+
+/* What is counted of an object's sites. */
+static const struct {
+    const char *name, *text;
+    size_t offset;
+} site_kind[] = {
+    {"plt", "slots that preloading reached", offsetof(struct hooks_object, plt)},
+    {"got", "slots changed", offsetof(struct hooks_object, got)},
+    {"inline", "inline system calls patched", offsetof(struct hooks_object, inlined)},
+    {"libc", "functions of libc patched", offsetof(struct hooks_object, libc)},
+    {"unpatchable", "places left alone", offsetof(struct hooks_object, unpatchable)},
+};
+enum { SITE_KINDS = sizeof site_kind / sizeof *site_kind };
+
+static unsigned site_count(const struct hooks_object *object, unsigned kind)
+{
+    return *(const unsigned *)((const char *)object + site_kind[kind].offset);
 }
 
 /* The length of the UTF-8 character at bytes, or 0 when there is none. The bytes are terminated. */
@@ -85,6 +104,33 @@ static void json_rules(const struct report *report, struct text *text)
     text_add(text, "],\n");
 }
 
+/* How many objects can be listed: what comes after them must fit too. */
+enum { SITES_ROW_MOST = 8192, SITES_TAIL = 16384 };
+
+static unsigned objects_of(const struct sites *sites)
+{
+    return sites ? __atomic_load_n(&sites->object_count, __ATOMIC_ACQUIRE) : 0;
+}
+
+static bool has_room(const struct text *text)
+{
+    return text->size - text->length > SITES_ROW_MOST + SITES_TAIL;
+}
+
+static void json_sites(const struct sites *sites, struct text *text)
+{
+    unsigned count = objects_of(sites);
+    text_add(text, "  \"sites\": [");
+    for (unsigned i = 0; i < count && has_room(text); i++) {
+        const struct hooks_object *o = &sites->object[i];
+        text_add(text, i ? ",\n    {" : "\n    {");
+        json_string(text, "object", o->path, ", ");
+        for (unsigned kind = 0; kind < SITE_KINDS; kind++)
+            json_number(text, site_kind[kind].name, site_count(o, kind), kind + 1 < SITE_KINDS ? ", " : "}");
+    }
+    text_add(text, "],\n");
+}
+
 void statistics_json(const struct report *report, struct text *text)
 {
     text_add(text, "{\n  ");
@@ -103,7 +149,8 @@ void statistics_json(const struct report *report, struct text *text)
     json_number(text, "kept_bytes", report->kept, ",\n  ");
     json_number(text, "kept_bytes_peak", report->kept_peak, ",\n");
     json_rules(report, text);
-    text_add(text, "  \"sites\": [],\n  \"ab\": {}\n}\n");
+    json_sites(report->sites, text);
+    text_add(text, "  \"ab\": {}\n}\n");
 }
 
 /* One sample: keepwarm_NAME SUFFIX {pid, exe, mode, arm, LABEL="VALUE"} NUMBER. */
@@ -171,6 +218,23 @@ static void openmetrics_rules(const struct report *report, struct text *text)
                report->kept_by_rule[i]);
 }
 
+static void openmetrics_sites(const struct report *report, struct text *text)
+{
+    unsigned count = objects_of(report->sites);
+    for (unsigned kind = 0; kind < SITE_KINDS; kind++) {
+        char name[32];
+        struct text family;
+        text_start(&family, name, sizeof name);
+        text_add(&family, "sites_");
+        text_add(&family, site_kind[kind].name);
+        head(text, name, "gauge", site_kind[kind].text);
+        for (unsigned i = 0; i < count && has_room(text); i++) {
+            const struct hooks_object *o = &report->sites->object[i];
+            sample(report, text, name, "", "object", o->path, site_count(o, kind));
+        }
+    }
+}
+
 void statistics_openmetrics(const struct report *report, struct text *text)
 {
     head(text, "calls", "counter", "MADV_DONTNEED calls: served and forwarded");
@@ -188,6 +252,7 @@ void statistics_openmetrics(const struct report *report, struct text *text)
     head(text, "kept_bytes_peak", "gauge", "the most there ever were");
     sample(report, text, "kept_bytes_peak", "", NULL, NULL, report->kept_peak);
     openmetrics_rules(report, text);
+    openmetrics_sites(report, text);
     text_add(text, "# EOF\n");
 }
 
@@ -199,6 +264,37 @@ static void line(struct text *text, const char *name, uint64_t number)
         text_add(text, " ");
     text_add_number(text, number);
     text_add(text, "\n");
+}
+
+static void text_sites(const struct sites *sites, struct text *text)
+{
+    unsigned objects = objects_of(sites);
+    unsigned left = sites ? __atomic_load_n(&sites->left_count, __ATOMIC_ACQUIRE) : 0;
+    for (unsigned i = 0; i < objects && has_room(text); i++) {
+        text_add(text, "  sites of ");
+        text_add(text, sites->object[i].path);
+        for (unsigned kind = 0; kind < SITE_KINDS; kind++) {
+            text_add(text, kind ? ", " : ": ");
+            text_add(text, site_kind[kind].name);
+            text_add(text, " ");
+            text_add_number(text, site_count(&sites->object[i], kind));
+        }
+        text_add(text, "\n");
+    }
+    for (unsigned i = 0; i < left && has_room(text); i++) {
+        const struct hooks_unpatched *place = &sites->left[i];
+        text_add(text, "  left alone: ");
+        text_add(text, place->kind);
+        text_add(text, " at 0x");
+        text_add_hex(text, place->address);
+        text_add(text, " of ");
+        text_add(text, place->path);
+        text_add(text, ": ");
+        text_add(text, place->reason);
+        text_add(text, ", ");
+        text_add(text, place->text);
+        text_add(text, "\n");
+    }
 }
 
 void statistics_text(const struct report *report, struct text *text)
@@ -234,6 +330,7 @@ void statistics_text(const struct report *report, struct text *text)
         text_add_number(text, report->counters.rule[i].matched);
         text_add(text, "\n");
     }
+    text_sites(report->sites, text);
 }
 
 bool statistics_path(const char *pattern, int pid, const char *exe, char *path, size_t size)

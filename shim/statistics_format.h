@@ -3,6 +3,7 @@
 #define SHIM_STATISTICS_FORMAT_H
 
 #include "shim/counters.h"
+#include "shim/sites.h"
 #include "shim/text.h"
 
 /* Everything a report needs. */
@@ -10,6 +11,7 @@ struct report {
     int pid;
     const char *exe, *mode, *arm;
     const struct rules *rules;
+    const struct sites *sites;
     struct counters counters;
     uint64_t kept, kept_peak, kept_by_rule[RULES_MAX]; /* bytes */
 };

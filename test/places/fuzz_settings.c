@@ -50,7 +50,7 @@ static const char *const bad_rules[] = {
     "any=1",
     "any,any",
     "min=16777216T",
-    "symbol=x",
+    "symbol=x@",
     "preset=y",
     "any,policy=bad",
     "any,vma=",

@@ -1,4 +1,8 @@
 /* Good rules: every selector and option. */
+#include <stdio.h>
+
+#include "shim/options.h"
+#include "shim/presets.h"
 #include "test/unit/unit.h"
 
 static const struct rule *only_rule(const char *settings)
@@ -120,4 +124,69 @@ Test(rules, keep_comes_from_the_settings)
     problems_start(&problems);
     rules_parse(&rules, span_of("any;any,keep=3M"), false, 12345, &problems);
     cr_assert(rules.rule[0].keep == 12345 && rules.rule[1].keep == 3 << 20);
+}
+
+Test(rules, symbol)
+{
+    const struct rule *rule = only_rule("symbol=arena");
+    cr_assert_str_eq(rule->symbol, "arena");
+    cr_assert_null(rule->object);
+    cr_assert(rule->start == 0 && rule->end == 0, "nothing, until it is found");
+    cr_assert(rule->limit_start == 0 && rule->limit_end == UINT64_MAX);
+    rule = only_rule("symbol=arena@libx.so.1,range=10000-30000");
+    cr_assert_str_eq(rule->symbol, "arena");
+    cr_assert_str_eq(rule->object, "libx.so.1");
+    cr_assert(rule->start == 0 && rule->end == 0);
+    cr_assert(rule->limit_start == 0x10000 && rule->limit_end == 0x30000);
+}
+
+Test(rules, presets_are_rules)
+{
+    const struct preset *preset;
+    unsigned count = 0;
+    for (unsigned i = 0; (preset = preset_at(i)); i++, count++) {
+        char settings[64];
+        snprintf(settings, sizeof settings, "preset=%s", preset->name);
+        struct parsed_rules *parsed = parse_rules(settings);
+        cr_assert_eq(parsed->problems.count, 0, "%s: %s", settings, parsed->problems.bytes);
+        cr_assert_gt(parsed->rules.count, 0u, "%s", settings);
+        cr_assert_eq(parsed->rules.hooks, preset->hooks, "%s", settings);
+        cr_assert(*preset->use && *preset->measured, "%s", settings);
+    }
+    cr_assert_geq(count, 7u);
+}
+
+Test(rules, a_preset_stands_in_place)
+{
+    struct parsed_rules *parsed = parse_rules("min=1G;keep=1M,preset=wasmtime,vma=cache;any");
+    cr_assert_eq(parsed->problems.count, 0, "%s", parsed->problems.bytes);
+    cr_assert_eq(parsed->rules.count, 4);
+    cr_assert_eq(parsed->rules.rule[0].min, 1u << 30);
+    cr_assert_str_eq(parsed->rules.rule[1].file, "*");
+    cr_assert(parsed->rules.rule[1].stable && parsed->rules.rule[1].cached);
+    cr_assert(parsed->rules.rule[2].anonymous && parsed->rules.rule[2].cached);
+    cr_assert_eq(parsed->rules.rule[1].keep, 1 << 20);
+    cr_assert_eq(parsed->rules.rule[2].keep, 1 << 20);
+    cr_assert_eq(parsed->rules.rule[3].keep, 4 << 20);
+    cr_assert_eq(parsed->rules.hooks, HOOK_INLINE);
+}
+
+Test(rules, what_is_beside_a_preset_wins)
+{
+    struct parsed_rules *parsed = parse_rules("preset=wasmtime,image=sealed");
+    cr_assert_eq(parsed->problems.count, 0);
+    cr_assert_not(parsed->rules.rule[0].stable);
+    cr_assert_eq(parse_rules("preset=jemalloc,min=1M")->rules.rule[0].min, 1 << 20);
+}
+
+Test(rules, a_preset_is_whole_or_not_there)
+{
+    char settings[256] = "any";
+    for (unsigned i = 1; i < RULES_MAX - 1; i++)
+        strcat(settings, ";any");
+    strcat(settings, ";preset=wasmtime"); /* two rules, room for one */
+    struct parsed_rules *parsed = parse_rules(settings);
+    cr_assert_eq(parsed->rules.count, RULES_MAX - 1);
+    cr_assert_eq(parsed->rules.hooks, 0u);
+    cr_assert_eq(parsed->problems.count, 1);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static char bytes[1 << 16];
+static char bytes[1 << 18];
 
 static struct report *full_report(const char *rules)
 {
@@ -49,7 +49,7 @@ static void assert_openmetrics(const char *rules)
     struct text text;
     text_start(&text, bytes, sizeof bytes);
     statistics_openmetrics(full_report(rules), &text);
-    cr_assert_not(text.full, "the buffer of statistics.c has 64 KiB, too");
+    cr_assert_not(text.full, "the buffer of statistics.c is as large");
     cr_assert_str_eq(bytes + text.length - 6, "# EOF\n");
     char family[64] = "", type[16] = "";
     for (char *line = strtok(bytes, "\n"); line; line = strtok(NULL, "\n")) {
@@ -136,4 +136,38 @@ Test(counters, sum_and_clear)
     counters_clear();
     counters_sum(&sum);
     cr_assert(sum.counter[COUNTER_served] == 0 && counters_kept(by_rule, &peak) == 0 && peak == 0);
+}
+
+/* As many objects as there can be, with long names: everything before and after them is whole. */
+Test(statistics, sites)
+{
+    static struct sites sites;
+    static char path[4096];
+    memset(path, 'x', sizeof path - 1);
+    struct report *report = full_report("any");
+    report->sites = &sites;
+    sites.object[0] = (struct hooks_object){"/lib/a.so", 1, 2, 3, 4, 5};
+    sites.object_count = 1;
+    sites.left[0] = (struct hooks_unpatched){"/lib/a.so", "inline", "branch", "why", 0x1234};
+    sites.left_count = 1;
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    statistics_json(report, &text);
+    cr_assert_not_null(strstr(bytes, "{\"object\": \"/lib/a.so\", \"plt\": 1, \"got\": 2, \"inline\": 3, "
+                                     "\"libc\": 4, \"unpatchable\": 5}"));
+    text_start(&text, bytes, sizeof bytes);
+    statistics_text(report, &text);
+    cr_assert_not_null(strstr(bytes, "left alone: inline at 0x1234 of /lib/a.so: branch, why\n"));
+    text_start(&text, bytes, sizeof bytes);
+    statistics_openmetrics(report, &text);
+    cr_assert_not_null(strstr(bytes, "object=\"/lib/a.so\"} 3\n"));
+    for (unsigned i = 0; i < SITES_OBJECTS; i++)
+        sites.object[i] = (struct hooks_object){path, 1, 2, 3, 4, 5};
+    sites.object_count = SITES_OBJECTS;
+    text_start(&text, bytes, sizeof bytes);
+    statistics_openmetrics(report, &text);
+    cr_assert(!text.full && strcmp(bytes + text.length - 6, "# EOF\n") == 0);
+    text_start(&text, bytes, sizeof bytes);
+    statistics_json(report, &text);
+    cr_assert(!text.full && strcmp(bytes + text.length - 3, "\n}\n") == 0);
 }

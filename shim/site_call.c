@@ -1,0 +1,53 @@
+#include "shim/site_call.h"
+
+#include "scan/prim.h"
+#include "shim/madvise.h"
+#include "shim/reset_call.h"
+#include "shim/state.h"
+#include "shim/statistics.h"
+
+/* The stub has pushed a frame and this goes on below it: a range near the stack is the host's to drop, after
+   all that is popped. Above the frame lie the red zone and what the caller may hold. */
+enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 + 512 };
+
+static bool covers_stack(const struct hook_call *call, uintptr_t start, size_t length)
+{
+    uintptr_t frame = (uintptr_t)call;
+    return start < frame + STACK_ABOVE && frame - STACK_BELOW < start + length;
+}
+
+static __attribute__((noinline)) int pass_on_other(void)
+{
+    state_enter();
+    count(COUNTER_real_calls, 1);
+    statistics_after_call(false);
+    return 0;
+}
+
+static int decide_madvise(struct hook_call *call)
+{
+    uintptr_t start = (uintptr_t)call->arguments[0];
+    size_t length = (size_t)call->arguments[1];
+    int advice = (int)call->arguments[2];
+    struct call judged;
+    if (advice != ADVICE_DONTNEED && advice != ADVICE_DONTNEED_LOCKED)
+        return pass_on_other();
+    enum reason reason = covers_stack(call, start, length) ? REASON_own_stack
+                                                           : reset_judge(start, length, call->after, &judged);
+    if (reason == REASON_COUNT) {
+        call->number = reset_serve(&judged, length, advice);
+        return 1;
+    }
+    /* What comes of it is not seen; only odd arguments are likely to fail. */
+    reset_count_forwarded(reason, length, reason == REASON_arguments ? -1 : 0);
+    return 0;
+}
+
+int site_call_decide(struct hook_call *call)
+{
+    const long *a = call->arguments;
+    if (call->number == SYS_madvise)
+        return decide_madvise(call);
+    return site_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3],
+                                (unsigned)a[4], call->after, &call->number);
+}

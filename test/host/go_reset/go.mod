@@ -1,0 +1,3 @@
+module keepwarm/go_reset
+
+go 1.18

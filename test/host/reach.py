@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Which calls are served, by how they are made, how their object was loaded, and the hooks asked for."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+BUILD = pathlib.Path(os.environ["top_builddir"])
+LIBRARY = os.environ["KEEPWARM_LIBRARY"]
+PLUGIN = BUILD / "test/host/.libs/reach_plugin.so"
+NOPLT = BUILD / "test/host/.libs/reach_noplt.so"
+KINDS = "symbol number pointer instruction vector handle arena".split()
+BY_NAME = {"symbol", "number", "pointer"}
+PATCHED = {"instruction", "vector", "arena"}
+SKIP = 77
+
+# way, hooks, regions, plugin; the kinds that are served
+CASES = [
+    ("plain", "plt", "any", PLUGIN, BY_NAME),
+    ("plain", "plt", "any", NOPLT, BY_NAME),
+    ("plain", "inline", "any", PLUGIN, BY_NAME | PATCHED),
+    ("plain", "libc", "any", PLUGIN, BY_NAME | {"handle"}),
+    ("plain", "plt+got+inline+libc", "any", PLUGIN, set(KINDS)),
+    ("threads", "inline", "any", PLUGIN, BY_NAME | PATCHED),
+    ("again", "got+inline", "any", PLUGIN, BY_NAME | PATCHED),
+    ("deepbind", "plt", "any", PLUGIN, set()),
+    ("deepbind", "got", "any", PLUGIN, BY_NAME),
+    ("deepbind", "got", "any", NOPLT, BY_NAME),
+    ("deepbind-lazy", "got", "any", PLUGIN, BY_NAME),
+    ("deepbind", "libc", "any", PLUGIN, {"symbol", "pointer", "handle"}),
+    ("dlmopen", "plt", "any", PLUGIN, set()),
+    ("dlmopen", "got", "any", PLUGIN, BY_NAME),
+    ("dlmopen", "got+inline", "any", PLUGIN, BY_NAME | PATCHED),
+    ("plain", "inline", "any,caller=reach_plugin.so", PLUGIN, BY_NAME | PATCHED),
+    ("plain", "inline", "any,caller=reach", PLUGIN, set()),
+    ("deepbind", "got", "any,caller=reach_plugin.so", PLUGIN, BY_NAME),
+    ("plain", "inline,objects=*/none.so", "any", PLUGIN, BY_NAME),
+    ("replaced", "got+inline", "any", PLUGIN, BY_NAME),
+    ("deepbind", "got+inline", "any", NOPLT, BY_NAME | PATCHED),
+    ("plain", "inline", "symbol=plugin_arena", PLUGIN, {"arena"}),
+    ("plain", "inline", "symbol=plugin_arena@reach_plugin.so", PLUGIN, {"arena"}),
+    ("plain", "inline", "symbol=plugin_arena@other.so", PLUGIN, set()),
+    ("plain", "inline", "symbol=no_such_arena", PLUGIN, set()),
+]
+
+
+def run(way, hooks, regions, plugin, prefix=(), library=LIBRARY):
+    """The lines that reach prints, and keepwarm's statistics."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        stats = f"{folder}/s.json"
+        if way == "replaced":  # by another build of it
+            shutil.copy(plugin, folder)
+            shutil.copy(NOPLT, f"{folder}/{plugin.name}.new")
+            plugin = f"{folder}/{plugin.name}"
+        env = {**os.environ, "KEEPWARM_REGIONS": regions,
+               "KEEPWARM": f"hooks={hooks},stats={stats},strict=1"}
+        command = [*prefix, "env", f"LD_PRELOAD={library}", str(BUILD / "test/host/reach"), way, str(plugin)]
+        done = subprocess.run(command, env=env, text=True, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        statistics = json.loads(pathlib.Path(stats).read_text()) if os.path.exists(stats) else {}
+    return done.returncode, done.stdout, statistics
+
+
+def problem_of(case):
+    """What is wrong, or None."""
+    *how, wanted = case
+    status, output, statistics = run(*how)
+    lines = dict(line.split(" ", 1) for line in output.splitlines() if " " in line)
+    served = {kind for kind in KINDS if lines.get(kind) == "served"}
+    if status or "fresh" not in output:
+        return f"exit status {status}:\n{output}"
+    if "vector" in wanted and lines.get("vector") == "both":  # the kernel's own answer is seen first
+        served.add("vector")
+    if served != wanted:
+        return f"served {sorted(served)}, not {sorted(wanted)}:\n{output}{statistics.get('sites')}"
+    return None
+
+
+def problem_of_counts():
+    """With every site known, real_calls is what strace sees."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        trace = f"{folder}/trace"
+        prefix = ["strace", "-f", "-qq", "-o", trace, "-e", "trace=madvise,process_madvise"]
+        for regions in ("any", "any,max=1", "any,policy=forward", "any,range=1000-2000"):
+            status, output, statistics = run("plain", "plt+got+inline+libc", regions, PLUGIN, prefix)
+            seen = sum("madvise(" in line for line in open(trace, encoding="utf-8"))
+            if status or seen != statistics.get("real_calls"):
+                return f"{regions}: strace saw {seen} calls, keepwarm counted {statistics.get('real_calls')}:\n{output}"
+            if statistics["calls"] != statistics["served"] + statistics["forwarded"]:
+                return f"{regions}: {statistics}"
+    return None
+
+
+def problem_of_replaced():
+    """An object whose file was replaced is counted, with the reason."""
+    statistics = run("replaced", "got+inline", "any", PLUGIN)[2]
+    row = next((row for row in statistics["sites"] if PLUGIN.name in row["object"]), {})
+    return None if row.get("unpatchable") == 1 and not row["inline"] else f"sites: {statistics['sites']}"
+
+
+def problem_of_missing():
+    """Without hooks.so everything else works, and one line says so."""
+    with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+        library = shutil.copy(LIBRARY, folder)
+        status, output, _ = run("plain", "inline", "any", PLUGIN, library=library)
+    lines = [line for line in output.splitlines() if line.startswith("keepwarm: ")]
+    if status or "fresh" not in output or "symbol served" not in output or len(lines) != 1:
+        return f"exit status {status}:\n{output}"
+    return None
+
+
+def main():
+    if not PLUGIN.exists() or not (BUILD / ".libs/hooks.so").exists():
+        print("SKIP: hooks.so was not built")
+        return SKIP
+    failed = 0
+    others = {"hooks.so missing": problem_of_missing, "a replaced file": problem_of_replaced}
+    if shutil.which("strace") and not subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode:
+        others["counts"] = problem_of_counts
+    else:
+        print("skipped: no strace here, or it may not trace")
+    for name, problem in others.items():
+        found = problem()
+        print(f"{'FAIL' if found else 'ok'}: {name}{': ' + found if found else ''}")
+        failed += found is not None
+    for case in CASES:
+        problem = problem_of(case)
+        print(f"{'FAIL' if problem else 'ok'}: {case[0]}, hooks={case[1]}, {case[2]}, {case[3].name}"
+              f"{': ' + problem if problem else ''}")
+        failed += problem is not None
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
