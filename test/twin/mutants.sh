@@ -23,7 +23,7 @@ for mutant in "$top_srcdir"/test/twin/mutants/*.sed; do
     file=$(sed -n '1s/^# \([^:]*\): .*/\1/p' "$mutant")
     rm -rf "$folder/source"
     mkdir "$folder/source"
-    cp -R "$top_srcdir/shim" "$top_srcdir/scan" "$folder/source"
+    cp -R "$top_srcdir/shim" "$top_srcdir/scan" "$top_srcdir/hooks" "$folder/source"
     chmod -R u+w "$folder/source"
     sed -f "$mutant" "$top_srcdir/$file" >"$folder/source/$file"
     if cmp -s "$top_srcdir/$file" "$folder/source/$file"; then
