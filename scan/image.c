@@ -15,7 +15,8 @@
 #endif
 #define SEALS_NEEDED (0x0002 /* F_SEAL_SHRINK */ | 0x0008 /* F_SEAL_WRITE */)
 
-enum { IMAGES_BITS = 9, IMAGES = 1 << IMAGES_BITS, PROBES = 8 };
+enum { IMAGES_BITS = 9, PROBES = 8 };
+_Static_assert(IMAGES == 1 << IMAGES_BITS, "the hash gives an index");
 
 /* generation is odd while the slot holds an image; readers trust the other fields only if it is the same
    odd number before and after. */

@@ -16,6 +16,9 @@
 
 #include "scan/vma.h"
 
+/* How many files are followed at once. */
+enum { IMAGES = 512 };
+
 enum image_kind {
     IMAGE_NONE,    /* no descriptor of the file was found */
     IMAGE_SPECIAL, /* not a regular file or memfd */

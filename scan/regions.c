@@ -10,7 +10,7 @@ static struct {
     uint64_t borrower; /* the claim's address, and above bit 48 a number that tells two claims there apart; 0:
                           free */
     struct page_region region[REGIONS_MANY];
-} vectors[VECTORS];
+} __attribute__((aligned(64))) vectors[VECTORS];
 
 static uint64_t cookie_of(unsigned vector, uintptr_t claim)
 {

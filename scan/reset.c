@@ -50,7 +50,8 @@ static int copy_safely(uintptr_t start, const char *from, size_t length)
     return count == (long)length ? 0 : count < 0 ? (int)count : -EFAULT;
 }
 
-static int restore_from_image(const struct image *image, uint64_t offset, uintptr_t start, size_t length)
+static inline int restore_from_image(const struct image *image, uint64_t offset, uintptr_t start,
+                                     size_t length)
 {
     if (offset + length > image->size)
         return -EFAULT;
@@ -60,8 +61,8 @@ static int restore_from_image(const struct image *image, uint64_t offset, uintpt
     return 0;
 }
 
-static int restore_zeroes(const struct scan_files *files, const struct reset_span *span, uintptr_t start,
-                          size_t length)
+static inline int restore_zeroes(const struct scan_files *files, const struct reset_span *span,
+                                 uintptr_t start, size_t length)
 {
     if (span->unconfirmed)
         return fill_safely(files, start, length);
@@ -101,33 +102,32 @@ struct progress {
     struct pagemap_scan scan;
     unsigned piece; /* the piece that holds piece_start */
     uintptr_t piece_start;
+    uint64_t restored; /* pages, of the runs at hand */
     unsigned forwarded_runs;
 };
 
 /* Restores one run's part in one piece. Where pieces are scanned as one, zero pages are reported: they are
    clean in anonymous memory, but may be CoWed pages of a file (KSM with use_zero_pages). */
-static int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
+static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
-    struct reset_account *account = progress->account;
-    uint64_t pages = (end - start) / PAGE;
     if (!piece->image && categories & CATEGORY_ZERO)
         return 0;
-    account->pages_restored += pages;
-    account->pages_left -= pages;
+    progress->restored += (end - start) / PAGE;
     if (!piece->image)
         return restore_zeroes(progress->files, progress->span, start, end - start);
     return restore_from_image(piece->image, piece->offset + (start - progress->piece_start), start,
                               end - start);
 }
 
-/* A swap entry, a guard or poison marker and a migrating page all show as SWAPPED: writing would swap in,
-   fault or destroy, the real call is exact. A huge page is dropped or split as the real call does it. */
-static int restore_run(struct progress *progress, const struct page_region *run)
+/* A run that only the kernel may touch, or that reaches into the next piece. */
+static __attribute__((noinline)) int restore_odd_run(struct progress *progress, const struct page_region *run)
 {
     int error = 0;
     if (run->categories & CATEGORY_FILE)
         return -ESTALE;
+    /* A swap entry, a guard or poison marker and a migrating page all show as SWAPPED: writing would swap in,
+       fault or destroy, the real call is exact. A huge page is dropped or split as the real call does it. */
     if (run->categories & (CATEGORY_SWAPPED | CATEGORY_HUGE) && !(run->categories & CATEGORY_ZERO)) {
         progress->forwarded_runs++;
         return give_to_kernel(progress->account, run->start, run->end);
@@ -154,12 +154,19 @@ static int restore_runs(struct progress *progress, uintptr_t from, int count)
     uint64_t before = clock_now(progress->account->restore_ns);
     for (int i = 0; i < count && !error; i++) {
         const struct page_region *run = &progress->scan.regions[i];
-        if (run->start < from || run->end > progress->scan.position || run->end <= run->start)
+        if (__builtin_expect(
+                run->start < from || run->end > progress->scan.position || run->end <= run->start, 0))
             error = -EIO;
+        else if (__builtin_expect(!run->categories && run->end <= progress->span->piece[progress->piece].end,
+                                  1))
+            error = restore_part(progress, run->start, run->end, 0);
         else
-            error = restore_run(progress, run);
+            error = restore_odd_run(progress, run);
         from = run->end;
     }
+    progress->account->pages_restored += progress->restored;
+    progress->account->pages_left -= progress->restored;
+    progress->restored = 0;
     if (progress->account->restore_ns)
         *progress->account->restore_ns += clock_now(progress->account->restore_ns) - before;
     return error;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 static struct {
-    struct counters block[COUNTER_BLOCKS] __attribute__((aligned(64)));
+    struct counters block[COUNTER_BLOCKS];          /* aligned by its type */
     int64_t kept[RULES_MAX], kept_total, kept_peak; /* bytes */
     uint32_t next_block;                            /* that no thread has yet */
 } state;

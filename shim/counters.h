@@ -42,11 +42,12 @@ struct rule_counters {
     uint64_t matched, served, forwarded;
 };
 
+/* A multiple of a cache line, so that no two threads write to the same one. */
 struct counters {
     uint64_t counter[COUNTER_COUNT];
     uint64_t declined[REASON_COUNT];
     struct rule_counters rule[RULES_MAX];
-};
+} __attribute__((aligned(64)));
 
 enum { COUNTER_BLOCKS = 32 };
 

@@ -65,20 +65,23 @@ static uint64_t check_of(const uint64_t words[ENTRY_WORDS])
     return check;
 }
 
-/* rule: 8 bits, image slot: 8 bits (255: anonymous), generation: 32 bits. */
+/* rule: 8 bits, image slot: 16 bits, generation: 32 bits. */
+enum { ANONYMOUS = 0xffff };
+_Static_assert((int)IMAGES < (int)ANONYMOUS && RULES_MAX <= 256, "a piece fits one word");
+
 static uint64_t pack_piece(const struct plan_piece *piece)
 {
-    uint64_t slot = piece->image.kind == IMAGE_NONE ? 255 : piece->image.slot;
+    uint64_t slot = piece->image.kind == IMAGE_NONE ? ANONYMOUS : piece->image.slot;
     return (uint64_t)(uint8_t)piece->rule | slot << 8 | (uint64_t)piece->image.generation << 32;
 }
 
 static bool unpack_piece(uint64_t word, struct plan_piece *piece)
 {
-    unsigned slot = word >> 8 & 255;
+    unsigned slot = word >> 8 & 0xffff;
     piece->hindrance = REASON_COUNT;
     piece->rule = (int)(word & 255);
     piece->image.kind = IMAGE_NONE;
-    return slot == 255 || image_recall(slot, (uint32_t)(word >> 32), &piece->image);
+    return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), &piece->image);
 }
 
 bool plan_cache_find(const struct plan_key *key, struct plan *plan)

@@ -3,17 +3,18 @@
 #include "scan/prim.h"
 #include "shim/madvise.h"
 #include "shim/reset_call.h"
+#include "shim/stack_room.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
 
 /* The stub has pushed a frame and this goes on below it: a range near the stack is the host's to drop, after
    all that is popped. Above the frame lie the red zone and what the caller may hold. */
-enum { STACK_BELOW = 4096, STACK_ABOVE = 1024 + 512 };
+enum { FRAME_ABOVE = 512 };
 
 static bool covers_stack(const struct hook_call *call, uintptr_t start, size_t length)
 {
     uintptr_t frame = (uintptr_t)call;
-    return start < frame + STACK_ABOVE && frame - STACK_BELOW < start + length;
+    return start < frame + FRAME_ABOVE + STACK_ABOVE && frame - STACK_BELOW < start + length + PAGE - 1;
 }
 
 static __attribute__((noinline)) int pass_on_other(void)

@@ -1,43 +1,49 @@
 #include "shim/verify.h"
 
 #include "scan/prim.h"
+#include "scan/regions.h"
 #include "shim/message.h"
 #include "shim/state.h"
 
-enum { CHUNK = 128 };
+/* Two chunks, in a vector that is lent for scans: the stack may be small. */
+enum { CHUNK = 2048 };
+struct chunks {
+    char now[CHUNK], wanted[CHUNK];
+};
+_Static_assert(sizeof(struct chunks) <= REGIONS_MANY * sizeof(struct page_region), "they fit a vector");
 
-/* Copies up to CHUNK bytes from memory that may not be readable. */
-static bool read_safely(const void *from, char *to, size_t length)
+static bool read_safely(const void *from, char *to)
 {
-    struct iovec local = {to, length}, remote = {(void *)from, length};
-    return prim_copy_safely(&local, &remote, 1) == (long)length;
+    struct iovec local = {to, CHUNK}, remote = {(void *)from, CHUNK};
+    return prim_copy_safely(&local, &remote, 1) == CHUNK;
 }
 
 /* How many of a chunk's bytes differ. A page that cannot be read (a guard page) shows nothing. */
-static unsigned compare_chunk(uintptr_t address, size_t length, const char *snapshot, uintptr_t *place)
+static unsigned compare_chunk(struct chunks *chunks, uintptr_t address, const char *snapshot,
+                              uintptr_t *place)
 {
-    char now[CHUNK], wanted[CHUNK];
     unsigned differences = 0;
-    if (!read_safely((void *)address, now, length) || (snapshot && !read_safely(snapshot, wanted, length)))
+    if (!read_safely((void *)address, chunks->now) || (snapshot && !read_safely(snapshot, chunks->wanted)))
         return 0;
-    for (size_t i = 0; i < length; i++)
-        if (now[i] != (snapshot ? wanted[i] : 0) && differences++ == 0)
+    for (size_t i = 0; i < CHUNK; i++)
+        if (chunks->now[i] != (snapshot ? chunks->wanted[i] : 0) && differences++ == 0)
             *place = address + i;
     return differences;
 }
 
-static uint64_t compare_piece(uintptr_t start, const struct plan_piece *piece, uintptr_t *place)
+static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const struct plan_piece *piece,
+                              uintptr_t *place)
 {
     uint64_t differences = 0;
-    const char *view = piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset;
     uintptr_t end = piece->end;
+    const char *view = piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset;
     /* A sealed file may have grown since its view was made: what lies past the view was not restored from it.
      */
     if (view && piece->offset + (end - start) > piece->image.size)
         end = piece->offset < piece->image.size ? start + (piece->image.size - piece->offset) : start;
     for (uintptr_t at = start; at < end; at += CHUNK) {
         uintptr_t here = 0;
-        unsigned found = compare_chunk(at, CHUNK, view ? view + (at - start) : NULL, &here);
+        unsigned found = compare_chunk(chunks, at, view ? view + (at - start) : NULL, &here);
         if (found && !differences)
             *place = here;
         differences += found;
@@ -64,15 +70,19 @@ long verify_call(const struct call *call, const struct plan *plan, int advice)
 {
     uint64_t differences = 0;
     uintptr_t position = call->start, place = 0;
-    for (unsigned i = 0; i < plan->count; position = plan->piece[i++].end) {
+    struct regions_claim claim;
+    struct chunks *chunks = (struct chunks *)regions_claim(&claim);
+    for (unsigned i = 0; chunks && i < plan->count; position = plan->piece[i++].end) {
         uintptr_t here = 0;
         if (plan->piece[i].hindrance != REASON_COUNT)
             continue;
-        uint64_t found = compare_piece(position, &plan->piece[i], &here);
+        uint64_t found = compare_piece(chunks, position, &plan->piece[i], &here);
         if (found && !differences)
             place = here;
         differences += found;
     }
+    if (chunks)
+        regions_release(&claim);
     if (!differences)
         return 0;
     count(COUNTER_verify_differences, differences);

@@ -70,7 +70,7 @@ static const struct group groups[] = {
     {"fork", 50, 800, 6, "any", "", POOL | KIND_BIT(file) | KIND_BIT(shared_anon), PLAIN | OPS_FORK,
      PLACE_none, true, 2},
     {"fork-cache", 8, 800, 6, "any,vma=cache", "", POOL, PLAIN | OPS_FORK, PLACE_none, false, 2},
-    {"vfork", 28, 800, 6, "any", "", POOL, PLAIN | OPS_VFORK, PLACE_none, true, 5},
+    {"vfork", 28, 800, 6, "any", "", POOL, PLAIN | OPS_VFORK, PLACE_none, true, 70},
     {"close", 10, 800, 6, "any", "", POOL, PLAIN, PLACE_closed, false, 0},
     {"swap", 14, 800, 6, "any", "", ALL, PLAIN | OPS_SWAP, PLACE_none, false, 2},
     {"thp", 16, 400, 2, "any", "", KIND_BIT(thp), OPS_THP, PLACE_none, false, 0},

@@ -105,10 +105,22 @@ void op_fork(struct pair *pair)
         fail("a fork child ended with status %#x", (unsigned)status);
 }
 
+/* The numbers open now, above the standard ones, by a listing that closes after itself. */
+static size_t list_open(int *numbers, size_t room)
+{
+    size_t count = 0;
+    for (int i = 3; i < 4096 && count < room; i++)
+        if (raw_call(SYS_fcntl, i, F_GETFD, 0, 0, 0, 0) >= 0)
+            numbers[count++] = i;
+    return count;
+}
+
 /* The child runs in our memory, on our stack: only plain calls, and no local of ours changes. */
 static const struct pair *vfork_pair;
 static volatile unsigned vfork_plan;
 static struct outcome vfork_outcome;
+static int vfork_numbers[64]; /* open in the parent, the library's among them */
+static size_t vfork_count;
 
 __attribute__((noinline)) static pid_t vfork_and_close(void)
 {
@@ -118,8 +130,8 @@ __attribute__((noinline)) static pid_t vfork_and_close(void)
     if (vfork_plan & 1)
         vfork_outcome.result = madvise(vfork_pair->at[LIBRARY], vfork_pair->pages * PAGE, ADVICE_DONTNEED);
     if (vfork_plan & 2)
-        for (int i = 3; i < 24; i++)
-            dup2(1, 1000 + i);
+        for (size_t i = 0; i < vfork_count; i++)
+            dup2(1, vfork_numbers[i]);
     if (vfork_plan & 4)
         closefrom(3);
     else
@@ -137,6 +149,7 @@ void op_vfork(struct pair *pair)
     vfork_pair = pair;
     vfork_plan = (unsigned)below(16);
     vfork_outcome = (struct outcome){0, 0};
+    vfork_count = list_open(vfork_numbers, 64);
     fill_some(pair);
     note("vfork, plan %u, slot %u", vfork_plan, pair->slot);
     if (vfork_plan & 1)
@@ -166,16 +179,6 @@ static void forget_descriptors(void)
     world.pagemap = -1;
     for (unsigned i = 0; i < world.pair_count; i++)
         world.pairs[i].image.file = -1;
-}
-
-/* The numbers open now, above the standard ones, by a listing that closes after itself. */
-static size_t list_open(int *numbers, size_t room)
-{
-    size_t count = 0;
-    for (int i = 3; i < 4096 && count < room; i++)
-        if (raw_call(SYS_fcntl, i, F_GETFD, 0, 0, 0, 0) >= 0)
-            numbers[count++] = i;
-    return count;
 }
 
 /* Past libc another process's pagemap is not put there: only a look at each descriptor in each call would tell,
