@@ -12,6 +12,7 @@
 #include "hooks/got.h"
 #include "hooks/inline.h"
 #include "hooks/objects.h"
+#include "hooks/thunk.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -315,6 +316,18 @@ static int look_at_all(void)
     return 0;
 }
 
+/* Everything that a later look may ask of the kernel, to no effect. */
+static void rehearse(void)
+{
+    struct thunk_block block;
+    const uint8_t *here = (const uint8_t *)(uintptr_t)rehearse;
+    if (thunk_block_open(&block, here, here + 1, 1) == SITE_patchable) {
+        thunk_block_seal(&block);
+        patch_rehearse(block.memory);
+        thunk_block_drop(&block);
+    }
+}
+
 EXPORT int hooks_install(const struct hooks_request *request)
 {
     if (atomic_flag_test_and_set(&state.busy))
@@ -323,6 +336,8 @@ EXPORT int hooks_install(const struct hooks_request *request)
     hook_decide_now = request->decide;
     state.starting = true;
     int error = request->kinds ? look_at_all() : 0;
+    if (request->rehearsal)
+        rehearse();
     state.starting = false;
     state.installed = true;
     atomic_flag_clear(&state.busy);

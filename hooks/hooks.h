@@ -34,6 +34,7 @@ struct hooks_unpatched {
 /* What is to be hooked, and whom to tell. The struct is copied; what it points to must stay. */
 struct hooks_request {
     unsigned kinds;                   /* enum hooks_kind, ored; 0: symbols only */
+    bool rehearsal;                   /* also make every kind of system call that may come later */
     bool (*wanted)(const char *path); /* may this object's slots and inline sites be changed? */
     hook_decide *decide;              /* for inline and libc; also marks the object that is never touched */
     const void *madvise, *process_madvise, *syscall; /* what slots shall point to */

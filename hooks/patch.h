@@ -26,4 +26,7 @@ enum site_reason patch_site(uint8_t *mov, const uint8_t *expected, const struct 
 enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct site *site,
                             const uint8_t *thunk, enum patch_how how);
 
+/* Writes the byte at `code` anew, as it is, in both ways: makes every kind of system call that patching makes. */
+void patch_rehearse(uint8_t *code);
+
 #endif

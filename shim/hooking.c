@@ -8,6 +8,7 @@
 #include "shim/madvise.h"
 #include "shim/message.h"
 #include "shim/next.h"
+#include "shim/probe.h"
 #include "shim/site_call.h"
 #include "shim/sites.h"
 #include "shim/state.h"
@@ -78,11 +79,12 @@ static void *open_hooks(void)
     return handle ? handle : open_at(directory, length, length ? "hooks.so" : "./hooks.so");
 }
 
-static int install(void *handle, unsigned kinds)
+static int install(void *handle, unsigned kinds, bool rehearsal)
 {
     hooks_install_function *function = (hooks_install_function *)dlsym(handle, "hooks_install");
     struct hooks_request request = {
         .kinds = kinds,
+        .rehearsal = rehearsal,
         .wanted = is_wanted,
         .decide = site_call_decide,
         .madvise = (const void *)(uintptr_t)own_madvise,
@@ -97,20 +99,36 @@ static int install(void *handle, unsigned kinds)
     return function && state.look_again && state.symbol ? function(&request) : -ENOSYS;
 }
 
-void hooking_start(void)
+static unsigned wanted_kinds(void)
 {
-    unsigned kinds = process.options.hooks_given ? process.options.hooks : process.rules.hooks;
-    if ((!kinds && !process.rules.any_symbol) || standing_reason() != REASON_COUNT)
-        return;
+    return process.options.hooks_given ? process.options.hooks : process.rules.hooks;
+}
+
+/* In a child, which ends afterwards. */
+static void rehearse(void)
+{
     void *handle = open_hooks();
-    if (!handle) {
-        message(LOG_WARN, "cannot load hooks.so: ", dlerror(),
-                "; calls and symbols that need it are left alone", NULL);
+    if (handle)
+        install(handle, wanted_kinds(), true);
+}
+
+void hooking_start(bool filtered)
+{
+    static const char left_alone[] = "; calls and symbols that need it are left alone";
+    if ((!wanted_kinds() && !process.rules.any_symbol) || standing_reason() != REASON_COUNT)
+        return;
+    if (filtered && !probe_child_survives(rehearse)) {
+        message(LOG_WARN, "the seccomp filter kills what hooks.so does", left_alone, NULL);
         return;
     }
-    int error = install(handle, kinds);
+    void *handle = open_hooks();
+    if (!handle) {
+        message(LOG_WARN, "cannot load hooks.so: ", dlerror(), left_alone, NULL);
+        return;
+    }
+    int error = install(handle, wanted_kinds(), false);
     if (error) {
-        message(LOG_WARN, "hooks.so cannot work here: ", strerror(-error), NULL);
+        message(LOG_WARN, "hooks.so cannot work here: ", strerror(-error), left_alone, NULL);
         return;
     }
     resolve_symbols();

@@ -2,11 +2,13 @@
 #ifndef SHIM_HOOKING_H
 #define SHIM_HOOKING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Loads hooks.so if the settings ask for it, and lets it look at what is loaded. Before main; a failure is
-   one line, and everything works that needs no hooks.so. */
-void hooking_start(void);
+   one line, and everything works that needs no hooks.so. filtered: a seccomp filter is there, so a child
+   tries first. */
+void hooking_start(bool filtered);
 
 /* Not 0: dlsym calls hooking_before_dlsym first. Read by entry.S. */
 extern uint8_t hooking_active;

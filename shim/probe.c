@@ -66,7 +66,7 @@ bool probe_is_filtered(void)
 }
 
 /* What a reset calls, beyond those of try_calls. */
-static void try_resets(void)
+void probe_resets(void)
 {
     struct scan_files files;
     struct iovec word = {page, 8};
@@ -81,7 +81,7 @@ static void try_resets(void)
 }
 
 /* What start-up, statistics, live file and messages call. */
-static void try_files(void)
+void probe_files(void)
 {
     struct stat status;
     struct quiet quiet;
@@ -104,16 +104,13 @@ static void try_files(void)
 }
 
 /* The child raises no SIGCHLD, and leaves no core. */
-bool probe_child_survives(enum probe_part part)
+bool probe_child_survives(probe_part *part)
 {
     int status = -1;
     long pid = prim_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
     if (pid == 0) {
         prim_call6(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
-        if (part == PROBE_FILES)
-            try_files();
-        else
-            try_resets();
+        part();
         prim_call3(SYS_exit_group, 0, 0, 0);
     }
     if (prim_failed(pid))

@@ -16,8 +16,9 @@ bool probe_is_filtered(void);
 
 /* Makes every kind of system call that keepwarm makes for its files or for its resets, on arguments that do
    nothing, in a child; true when that child lives through it. The host itself only makes clone and wait4. */
-enum probe_part { PROBE_FILES, PROBE_RESETS };
-bool probe_child_survives(enum probe_part part);
+typedef void probe_part(void);
+bool probe_child_survives(probe_part *part);
+probe_part probe_files, probe_resets;
 
 /* Opens the files and tries a scan and a mapping query. On failure the files are closed again. filtered: what
    fails is put down to the filter. */

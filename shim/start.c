@@ -149,7 +149,7 @@ static void begin_serving(bool filtered)
         cannot_serve(REASON_no_pagemap, "madvise(MADV_WIPEONFORK) is refused");
         return;
     }
-    if (filtered && !probe_child_survives(PROBE_RESETS)) {
+    if (filtered && !probe_child_survives(probe_resets)) {
         cannot_serve(REASON_seccomp, "the seccomp filter kills what a reset needs");
         return;
     }
@@ -184,7 +184,7 @@ static __attribute__((constructor)) void start(void)
     }
     /* A filter that is there already may kill for any call that this start-up makes. */
     bool filtered = probe_is_filtered();
-    process.sandboxed = filtered && !probe_child_survives(PROBE_FILES);
+    process.sandboxed = filtered && !probe_child_survives(probe_files);
     find_exe(process.exe, sizeof process.exe);
     problems_start(&problems);
     options_parse(&process.options, span_of(settings), &problems);
@@ -206,7 +206,7 @@ static __attribute__((constructor)) void start(void)
     } else {
         process.pid = prim_getpid();
         begin_serving(filtered);
-        hooking_start();
+        hooking_start(filtered);
         live_open(false);
         at_quick_exit(finish);
     }

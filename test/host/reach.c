@@ -100,7 +100,8 @@ static void check_errors(const struct plugin *p)
 static __attribute__((noinline)) void drop_stack(const struct plugin *p)
 {
     char here[64];
-    char *below = (char *)((unsigned long)here & -4096UL) - 16 * PAGE_BYTES;
+    char *below =
+        (char *)(((unsigned long)here - 512) & -4096UL) - 16 * PAGE_BYTES; /* but for the call itself */
     memset(here, 7, sizeof here);
     failures += p->by_instruction(below, 16 * PAGE_BYTES, MADV_DONTNEED) != 0;
     for (unsigned i = 0; i < sizeof here; i++)
