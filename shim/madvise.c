@@ -157,19 +157,35 @@ static long real_process_madvise(int pidfd, const struct iovec *vector, size_t l
     return prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, flags, 0);
 }
 
+/* Of a vector that the kernel answers. */
+static void count_vector(bool ours)
+{
+    enum reason standing = standing_reason();
+    count(COUNTER_real_calls, 1);
+    if (ours)
+        count_declined(standing == REASON_COUNT ? REASON_vector : standing);
+    statistics_after_call(false);
+}
+
 static long forward_vector(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
                            bool ours)
 {
     long result = real_process_madvise(pidfd, vector, length, advice, flags);
-    count(COUNTER_real_calls, 1);
-    if (ours) {
-        enum reason standing = standing_reason();
-        count_declined(standing == REASON_COUNT ? REASON_vector : standing);
-        if (result > 0)
-            __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
-    }
-    statistics_after_call(false);
+    if (ours && result > 0)
+        __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
+    count_vector(ours);
     return result;
+}
+
+static bool is_known(int pidfd)
+{
+    return __atomic_load_n(&process.vectors, __ATOMIC_RELAXED) & vector_kind(pidfd);
+}
+
+static bool is_servable(const struct iovec *vector, size_t length, unsigned flags)
+{
+    return flags == 0 && length > 0 && length <= VECTOR_MAX && standing_reason() == REASON_COUNT &&
+           is_plain_vector(vector, length);
 }
 
 bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
@@ -177,19 +193,12 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
 {
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
-    enum reason standing = standing_reason();
-    bool plain = entered && ours && flags == 0 && length > 0 && length <= VECTOR_MAX &&
-                 standing == REASON_COUNT && is_plain_vector(vector, length);
-    if (plain) {
-        bool known = __atomic_load_n(&process.vectors, __ATOMIC_RELAXED) & vector_kind(pidfd);
-        *result = known ? reset_vector(vector, length, advice, caller)
-                        : forward_vector(pidfd, vector, length, advice, flags, ours);
+    if (entered && ours && is_servable(vector, length, flags)) {
+        *result = is_known(pidfd) ? reset_vector(vector, length, advice, caller)
+                                  : forward_vector(pidfd, vector, length, advice, flags, ours);
         return true;
     }
-    count(COUNTER_real_calls, 1);
-    if (ours)
-        count_declined(standing == REASON_COUNT ? REASON_vector : standing);
-    statistics_after_call(false);
+    count_vector(ours);
     return false;
 }
 
@@ -200,11 +209,7 @@ long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length
         return real_process_madvise(pidfd, vector, length, advice, flags);
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
-    bool plain = entered && ours && flags == 0 && length > 0 && length <= VECTOR_MAX &&
-                 standing_reason() == REASON_COUNT &&
-                 (__atomic_load_n(&process.vectors, __ATOMIC_RELAXED) & vector_kind(pidfd)) &&
-                 is_plain_vector(vector, length);
-    if (plain)
+    if (entered && ours && is_known(pidfd) && is_servable(vector, length, flags))
         return reset_vector(vector, length, advice, caller);
     return forward_vector(pidfd, vector, length, advice, flags, ours);
 }
