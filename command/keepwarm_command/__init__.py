@@ -1,0 +1,1 @@
+"""What keepwarm's subcommands share. A file is a fact: paths, launching, counters, statistics, the page."""

@@ -1,0 +1,56 @@
+"""The library's statistics (schema keepwarm-stats/1), read, added up over processes, and put into a line."""
+
+import json
+import pathlib
+
+SCHEMA = "keepwarm-stats/1"
+
+
+def read_folder(folder):
+    """The statistics that a run's processes left in a folder, one %p.json each. A broken file is an error."""
+    return [json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+
+
+def add_rows(documents, table, key):
+    """Rows of one table of each document, such as rules, added up by what their key says, in first-seen order."""
+    rows = {}
+    for document in documents:
+        for row in document.get(table, []):
+            total = rows.setdefault(row[key], {key: row[key]})
+            for name, value in row.items():
+                if name != key:
+                    total[name] = total.get(name, 0) + value
+    return list(rows.values())
+
+
+def add(documents):
+    """One document for all: numbers added up, declined by reason, rules by their text, sites by object."""
+    total = {"schema": SCHEMA, "processes": len(documents), "calls": 0, "served": 0, "forwarded": 0,
+             "pages_restored": 0, "declined": {}}
+    for document in documents:
+        for name, value in document.items():
+            if isinstance(value, int) and name != "pid":
+                total[name] = total.get(name, 0) + value
+        for reason, times in document.get("declined", {}).items():
+            total["declined"][reason] = total["declined"].get(reason, 0) + times
+    total["rules"] = add_rows(documents, "rules", "rule")
+    total["sites"] = add_rows(documents, "sites", "object")
+    return total
+
+
+def size(count):
+    """A number of bytes in words: 1.2 GiB."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while count >= 1024 and len(units) > 1:
+        count /= 1024
+        units.pop(0)
+    return f"{count:.0f} {units[0]}" if units[0] == "B" else f"{count:.1f} {units[0]}"
+
+
+def line(total, page_bytes=4096):
+    """'151,203 of 151,207 calls served (4 forwarded: 3 young, 1 locked), 1.2 GiB restored'"""
+    reasons = sorted(total["declined"].items(), key=lambda pair: -pair[1])
+    why = ": " + ", ".join(f"{times:,} {reason}" for reason, times in reasons if times) if reasons else ""
+    forwarded = f" ({total['forwarded']:,} forwarded{why})" if total["forwarded"] else ""
+    return (f"{total['served']:,} of {total['calls']:,} calls served{forwarded}, "
+            f"{size(total['pages_restored'] * page_bytes)} restored")
