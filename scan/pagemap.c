@@ -38,6 +38,38 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     return (int)count;
 }
 
+long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
+                    uint32_t *scans)
+{
+    enum { FEW = 16 };
+    struct page_region regions[FEW];
+    uint64_t pages = 0;
+    *found_end = start;
+    while (start < end && pages < most) {
+        struct scan_argument argument = {
+            .size = sizeof argument,
+            .start = start,
+            .end = end,
+            .vector = (uintptr_t)regions,
+            .vector_length = FEW,
+            .max_pages = most - pages,
+            .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
+        };
+        long count = prim_ioctl(fd, PAGEMAP_SCAN_REQUEST, &argument);
+        ++*scans;
+        if (prim_failed(count))
+            return count;
+        if (argument.walk_end <= start || argument.walk_end > end)
+            return -EIO;
+        for (long i = 0; i < count; i++) {
+            pages += (regions[i].end - regions[i].start) / PAGE;
+            *found_end = regions[i].end;
+        }
+        start = argument.walk_end;
+    }
+    return (long)pages;
+}
+
 bool pagemap_works(int fd)
 {
     struct page_region region;

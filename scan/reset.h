@@ -31,6 +31,8 @@ struct reset_account {
     int advice;          /* MADV_DONTNEED or MADV_DONTNEED_LOCKED, for the pages given to the real call */
     uint64_t pages_left; /* how many dirty pages may still be restored */
     uint64_t pages_scanned, pages_restored, pages_forwarded;
+    bool audit;              /* compare pages with their snapshot before they are restored */
+    uint64_t pages_unneeded; /* the result: of pages_restored, those that were equal to it */
     uint32_t scans, real_calls;
     uint64_t *scan_ns, *restore_ns; /* where to add time; NULL: do not read the clock */
 };
@@ -43,9 +45,10 @@ struct reset_account {
 int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped);
 
-/* Fills anonymous memory with zeroes without asking which pages are dirty, in a way that cannot fault: EFAULT
-   where a store would (a guard page, a changed protection). Returns 0 or a negative errno, as above. */
-int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end,
+/* Fills anonymous memory with zeroes without asking which pages are dirty. stores_safe: by plain stores; else in a
+   way that cannot fault: EFAULT where a store would (a guard page, a changed protection). Returns 0 or a negative
+   errno, as above. */
+int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end, bool stores_safe,
                 struct reset_account *account);
 
 #endif

@@ -84,12 +84,17 @@ static uint64_t at_least_zero(int64_t value)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+uint64_t counters_kept_total(void)
+{
+    return at_least_zero(__atomic_load_n(&state.kept_total, __ATOMIC_RELAXED));
+}
+
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak)
 {
     for (unsigned i = 0; i < RULES_MAX; i++)
         by_rule[i] = at_least_zero(__atomic_load_n(&state.kept[i], __ATOMIC_RELAXED));
     *peak = at_least_zero(__atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED));
-    return at_least_zero(__atomic_load_n(&state.kept_total, __ATOMIC_RELAXED));
+    return counters_kept_total();
 }
 
 void counters_sum(struct counters *sum)
@@ -105,12 +110,12 @@ void counters_sum(struct counters *sum)
 }
 
 /* Threads begin at different turns: a program of threads that make one call each would else have all its calls
-   measured. */
+   measured. And turns come irregularly: ranges that are reset in rotation would else never have one. */
 bool counters_timed_turn(void)
 {
     if (__builtin_expect(!thread_turn, 0))
-        thread_turn = 1 + __atomic_fetch_add(&first_turns, 1, __ATOMIC_RELAXED) % TIMED_TURNS;
-    return thread_turn++ % TIMED_TURNS == 0;
+        thread_turn = 1 + __atomic_fetch_add(&first_turns, 1, __ATOMIC_RELAXED) * 7919;
+    return thread_turn++ * 0x9e3779b1U < UINT32_MAX / TIMED_TURNS;
 }
 
 void counters_clear(void)

@@ -60,11 +60,14 @@ void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded); /* bit 
 /* Bytes that resets left resident, by rule; delta may be negative. */
 void count_kept(unsigned rule, int64_t delta);
 
+/* Their sum at this moment. One load. */
+uint64_t counters_kept_total(void);
+
 /* The sum of all blocks, as they are being counted. */
 void counters_sum(struct counters *sum);
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak);
 
-/* True for one call in 32 of each thread: the one whose time is measured. */
+/* True for about one call in 32 of each thread: what is done now and then is done there. */
 bool counters_timed_turn(void);
 enum { TIMED_TURNS = 32 };
 

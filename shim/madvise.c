@@ -17,6 +17,15 @@ static bool is_reset(int advice)
     return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
 }
 
+/* MADV_HWPOISON, GUARD_INSTALL and what comes after them can make a page of a mapping one that a store faults on. */
+enum { ADVICE_HWPOISON = 100 };
+
+static inline void note_advice(int advice)
+{
+    if (__builtin_expect(advice >= ADVICE_HWPOISON, 0))
+        __atomic_store_n(&process.guards, true, __ATOMIC_RELAXED);
+}
+
 /* Of a call that the kernel answered before anything else was done. */
 static __attribute__((noinline)) void count_passed_on(int advice, size_t length, long result)
 {
@@ -36,6 +45,7 @@ static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t
 {
     if (is_reset(advice) && !process.inert)
         return reset_call(start, length, advice, caller);
+    note_advice(advice);
     long result = prim_madvise(start, length, advice);
     count_passed_on(advice, length, result);
     return result;
@@ -54,6 +64,7 @@ int madvise_apart(void *address, size_t length, int advice)
 
 long madvise_over_stack(long result, size_t length, int advice)
 {
+    note_advice(advice);
     count_passed_on(advice, length, result);
     return with_errno(result);
 }
@@ -193,6 +204,7 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
 {
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
+    note_advice(advice);
     if (entered && ours && is_servable(vector, length, flags)) {
         *result = is_known(pidfd) ? reset_vector(vector, length, advice, caller)
                                   : forward_vector(pidfd, vector, length, advice, flags, ours);
@@ -207,6 +219,7 @@ long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length
 {
     if (process.inert)
         return real_process_madvise(pidfd, vector, length, advice, flags);
+    note_advice(advice);
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
     if (entered && ours && is_known(pidfd) && is_servable(vector, length, flags))

@@ -43,6 +43,33 @@ static const char *set_keep(struct options *options, struct span value)
     return span_size(value, &options->keep) ? NULL : "not a size";
 }
 
+static const char *set_budget(struct options *options, struct span value)
+{
+    unsigned percent = 0;
+    if (!value.length || value.start[value.length - 1] != '%') {
+        options->budget_percent = 0;
+        return span_size(value, &options->budget) ? NULL : "not a size";
+    }
+    for (size_t i = 0; i + 1 < value.length; i++) {
+        if (value.start[i] < '0' || value.start[i] > '9' || percent > 100)
+            return "not a percentage";
+        percent = percent * 10 + (unsigned)(value.start[i] - '0');
+    }
+    if (value.length == 1 || percent > 100)
+        return "not a percentage";
+    options->budget = 0;
+    options->budget_percent = percent;
+    return NULL;
+}
+
+static const char *set_pressure(struct options *options, struct span value)
+{
+    if (!span_is(value, "on") && !span_is(value, "off"))
+        return "not on or off";
+    options->pressure = span_is(value, "on");
+    return NULL;
+}
+
 static const char *set_hooks(struct options *options, struct span value)
 {
     static const struct {
@@ -122,14 +149,6 @@ static const char *set_strict(struct options *options, struct span value)
     return NULL;
 }
 
-/* A key of the contract that has no effect yet. */
-static const char *set_later(struct options *options, struct span value)
-{
-    (void)options;
-    (void)value;
-    return "not in this version of keepwarm";
-}
-
 static const struct {
     const char *key, *fallback, *meaning;
     setter *set;
@@ -137,7 +156,8 @@ static const struct {
     {"mode", "on", "on; off; verify: serve, then compare every byte with what the real call would show",
      set_mode},
     {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
-    {"budget", "25%", "most bytes kept resident by keepwarm in the process (not in this version)", set_later},
+    {"budget", "25%", "most bytes kept resident in the process: SIZE, or PERCENT of RAM or the cgroup's limit",
+     set_budget},
     {"hooks", "plt",
      "how calls are found, joined by +: plt; got, pointers that preloading misses; inline, system call "
      "instructions; libc, libc's own calls",
@@ -147,7 +167,7 @@ static const struct {
     {"exe", "*", "act only in processes whose executable's base name matches", set_exe},
     {"stats", "none", "stderr or FILE; %p pid, %e executable; by its ending .json, .prom or text", set_stats},
     {"live", "none", "FILE in which the counters live while the process runs", set_live},
-    {"pressure", "on", "give memory back under memory pressure (not in this version)", set_later},
+    {"pressure", "on", "on, off: while memory is short forward, which gives the range's memory back", set_pressure},
     {"log", "warn", "error, warn, info, debug; LEVEL:FILE for messages after start-up too", set_log},
     {"strict", "0", "1: a bad setting or an unfit kernel ends the process before main, status 125",
      set_strict},
@@ -176,14 +196,11 @@ static void parse_setting(struct options *options, struct span setting, struct p
     for (unsigned i = 0; i < KEYS; i++) {
         if (!span_is(key, keys[i].key))
             continue;
-        if (span_is(value, keys[i].fallback) && keys[i].set == set_later)
-            return;
         const char *problem = keys[i].set(options, value);
         const char *instead = keys[i].set == set_mode ? "off" : keys[i].fallback;
         if (problem) {
             report(problems, setting, problem, instead);
-            if (keys[i].set != set_later)
-                keys[i].set(options, span_of(instead));
+            keys[i].set(options, span_of(instead));
         }
         return;
     }
@@ -194,8 +211,7 @@ static void set_defaults(struct options *options)
 {
     memset(options, 0, sizeof *options);
     for (unsigned i = 0; i < KEYS; i++)
-        if (keys[i].set != set_later)
-            keys[i].set(options, span_of(keys[i].fallback));
+        keys[i].set(options, span_of(keys[i].fallback));
     options->hooks_given = false;
 }
 

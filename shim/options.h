@@ -20,6 +20,9 @@ struct options {
     enum mode mode;
     bool mode_is_bad;          /* some mode= was: off, whatever another says */
     uint64_t keep;             /* bytes */
+    uint64_t budget;           /* bytes, unless: */
+    unsigned budget_percent;   /* of the smaller of RAM and the cgroup's limit; 0: budget says it */
+    bool pressure;
     unsigned hooks;            /* enum hook_kind, ored */
     bool hooks_given;          /* and not just the default */
     char objects[OPTION_PATH]; /* pattern of what may be patched; "" the default */

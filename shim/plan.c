@@ -136,6 +136,7 @@ enum reason plan_call(const struct call *call, int advice, struct plan *plan, ui
     *matched = 0;
     if (cached && plan_cache_find(&key, plan)) {
         survey(plan, matched, &cached, &first);
+        plan->promised = cached;
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
         return cached ? REASON_COUNT : ask_lock(call, advice);
     }
@@ -144,6 +145,7 @@ enum reason plan_call(const struct call *call, int advice, struct plan *plan, ui
     if (reason != REASON_COUNT)
         return reason;
     bool any = survey(plan, matched, &cached, &first);
+    plan->promised = cached;
     if (!any)
         return first;
     reason = ask_lock(call, advice);

@@ -1,11 +1,14 @@
 #include "shim/reset_call.h"
 
 #include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
-#include "scan/reset.h"
 #include "shim/caller.h"
+#include "shim/carry_out.h"
+#include "shim/keeping.h"
 #include "shim/message.h"
 #include "shim/plan.h"
 #include "shim/policy.h"
@@ -69,156 +72,32 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     return region_may_match(&process.rules, call) ? REASON_COUNT : REASON_no_rule;
 }
 
-/* ---- carrying out a plan ---- */
+/* ---- serving ---- */
 
-/* One call as it is carried out. */
-struct work {
+/* One call on its way through here. */
+struct service {
     const struct call *call;
-    const struct plan *plan;
-    struct reset_account account;
-    uint64_t scan_ns, restore_ns, forward_ns; /* measured when timed */
+    size_t length;
+    int advice;
+    uint32_t epoch;   /* of forks, when it began */
+    uint32_t matched; /* bit i: rule i matched some of it */
     bool timed;
-    uint32_t served;           /* bit i: rule i served a piece */
-    uint32_t epoch;            /* of forks, when it began */
-    uintptr_t pending;         /* [pending, position) waits for the real call */
-    enum reason first_decline; /* of the pieces that wait */
+    enum opening opening;
+    struct slot_history history, before; /* as it is to be written, and as it was read */
 };
 
-static long real_call(struct work *work, uintptr_t start, uintptr_t end)
+static bool remember(struct service *service)
 {
-    if (start == end)
-        return 0;
-    uint64_t before = work->timed ? prim_now() : 0;
-    long result = prim_madvise(start, end - start, work->account.advice);
-    if (work->timed)
-        work->forward_ns += prim_now() - before;
-    work->account.real_calls++;
-    work->account.pages_forwarded += (end - start) / PAGE;
-    return result;
+    return memcmp(&service->history, &service->before, sizeof service->history) == 0 ||
+           keeping_write(service->call->start, service->history);
 }
 
-/* Pages that a reset left resident, and what the policy may learn from it. */
-static void remember_slot(uintptr_t start, unsigned rule, uint32_t streak, uint64_t kept_pages)
+/* The real call over the whole range; nothing of it is kept then. */
+static long forward_all(struct service *service, enum reason reason)
 {
-    struct slot_history before = slot_read(start);
-    struct slot_history after = {
-        .kept = (uint32_t)kept_pages,
-        .streak = (uint8_t)streak,
-        .rule = (uint8_t)rule,
-        .serves = before.serves < UINT16_MAX ? before.serves + 1 : UINT16_MAX,
-    };
-    if (before.kept == after.kept && before.streak == after.streak && before.serves == after.serves)
-        return;
-    struct slot_history replaced = slot_write(start, after);
-    count_kept(replaced.rule % RULES_MAX, -(int64_t)replaced.kept * PAGE);
-    count_kept(rule, (int64_t)after.kept * PAGE);
-}
-
-static bool is_servable(const struct plan_piece *piece)
-{
-    return piece->hindrance == REASON_COUNT;
-}
-
-static enum decision decide(const struct work *work, const struct plan_piece *piece, uintptr_t start)
-{
-    if (!is_servable(piece))
-        return DECIDE_FORWARD;
-    uint64_t keep_pages = process.rules.rule[piece->rule].keep / PAGE, spent = work->account.pages_restored;
-    struct policy_input input = {
-        .rule = process.rules.rule[piece->rule].policy,
-        .blind_possible = piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
-        .pages = (piece->end - start) / PAGE,
-        .pages_left = keep_pages > spent ? keep_pages - spent : 0,
-        .streak = slot_read(start).streak,
-    };
-    return policy_decide(&input);
-}
-
-/* How many pieces from this one on are reset in one go: those after it that are to be scanned too and share
-   its rule, as long as few pages are dirty in all. */
-static unsigned pieces_together(const struct work *work, unsigned first, uintptr_t start)
-{
-    const struct plan *plan = work->plan;
-    uint64_t kept = slot_read(start).kept;
-    unsigned count = 1;
-    for (; first + count < plan->count; count++) {
-        const struct plan_piece *next = &plan->piece[first + count];
-        uintptr_t next_start = plan->piece[first + count - 1].end;
-        kept += slot_read(next_start).kept;
-        if (next->rule != plan->piece[first].rule || !policy_scans_together(kept) ||
-            decide(work, next, next_start) != DECIDE_SCAN)
-            break;
-    }
-    return count;
-}
-
-static int scan_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start, uintptr_t *stopped)
-{
-    struct reset_piece piece[PLAN_PIECES];
-    for (unsigned i = 0; i < count; i++) {
-        const struct plan_piece *from = &work->plan->piece[first + i];
-        piece[i] = (struct reset_piece){from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image,
-                                        from->offset};
-    }
-    struct reset_span span = {
-        .start = start,
-        .piece = piece,
-        .count = count,
-        .unconfirmed = work->plan->unconfirmed,
-    };
-    return reset_scanned(&process.files, &span, &work->account, stopped);
-}
-
-/* Resets the pieces [first, first+count), which begin at start. Returns as reset_scanned does. */
-static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
-                        enum decision decision, uintptr_t *stopped)
-{
-    const struct plan_piece *piece = &work->plan->piece[first];
-    struct reset_account *account = &work->account;
-    uintptr_t end = piece[count - 1].end;
-    uint64_t before = account->pages_restored;
-    account->pages_left = process.rules.rule[piece->rule].keep / PAGE - before;
-    int result = decision == DECIDE_BLIND ? reset_blind(&process.files, start, end, account)
-                                          : scan_pieces(work, first, count, start, stopped);
-    uint64_t restored = account->pages_restored - before, kept = result < 0 ? 0 : restored;
-    uint32_t streak = slot_read(start).streak;
-    streak = decision == DECIDE_BLIND ? policy_after_blind(streak)
-                                      : policy_after_scan(streak, (end - start) / PAGE, restored);
-    remember_slot(start, (unsigned)piece->rule, streak, kept);
-    for (unsigned i = 1; i < count; i++)
-        remember_slot(piece[i - 1].end, (unsigned)piece->rule, 0, 0);
-    return result;
-}
-
-/* Carries out all pieces in address order. Returns 0, or a negative errno: the caller gives the whole range
-   to the real call, which is exact whatever was done so far. */
-static long work_through(struct work *work)
-{
-    uintptr_t position = work->call->start;
-    work->pending = position;
-    for (unsigned i = 0; i < work->plan->count;) {
-        const struct plan_piece *piece = &work->plan->piece[i];
-        enum decision decision = decide(work, piece, position);
-        unsigned count = decision == DECIDE_SCAN ? pieces_together(work, i, position) : 1;
-        if (decision == DECIDE_FORWARD) {
-            if (work->first_decline == REASON_COUNT)
-                work->first_decline = is_servable(piece) ? REASON_policy : piece->hindrance;
-        } else {
-            /* What waits goes first: a mapping that refuses the call leaves all behind it untouched. */
-            uintptr_t stopped;
-            long error = real_call(work, work->pending, position);
-            int result = error ? (int)error : serve_pieces(work, i, count, position, decision, &stopped);
-            if (result < 0)
-                return result;
-            work->served |= 1u << piece->rule;
-            if (result == 1)
-                return real_call(work, stopped, work->call->end);
-            work->pending = piece[count - 1].end;
-        }
-        position = piece[count - 1].end;
-        i += count;
-    }
-    return real_call(work, work->pending, work->call->end);
+    service->history.kept = 0;
+    remember(service);
+    return forward(service->call, service->length, service->advice, reason, service->matched, service->timed);
 }
 
 static void count_work(const struct work *work, uint32_t matched)
@@ -234,12 +113,13 @@ static void count_work(const struct work *work, uint32_t matched)
         count(COUNTER_restore_ns, work->restore_ns * TIMED_TURNS);
         count(COUNTER_forward_ns, work->forward_ns * TIMED_TURNS);
     }
-    count_rules(matched, work->served, matched & ~work->served);
-    if (work->served) {
-        count(COUNTER_served, 1);
-    } else {
+    if (!work->served) {
+        count_rules(matched, 0, matched);
         count_declined(work->first_decline);
+        return;
     }
+    count_rules(matched, work->served, matched & ~work->served);
+    count(COUNTER_served, 1);
 }
 
 /* A descriptor that is no longer ours makes every later call fail too: say so once, and stop asking. */
@@ -252,45 +132,164 @@ static void note_failure(long error)
         state_stand_down(REASON_seccomp, "PAGEMAP_SCAN is denied");
 }
 
-static long carry_out(const struct call *call, size_t length, int advice, const struct plan *plan,
-                      uint32_t matched, uint32_t epoch, bool timed)
+/* What was restored does not stay after all. It is exact again: what the real call drops is fresh. */
+static long give_back(struct service *service, struct work *work, enum reason why)
+{
+    service->history.kept = 0;
+    work->served = 0;
+    work->first_decline = why;
+    work->account.real_calls++;
+    work->account.pages_forwarded += (service->call->end - service->call->start) / PAGE;
+    return prim_madvise(service->call->start, service->length, service->advice);
+}
+
+/* Lets the kernel take what a reset of anonymous memory keeps, when it needs it: zeroes follow either way. */
+static bool make_reclaimable(struct service *service, struct work *work)
+{
+    if (work->plan->count != 1 || work->plan->piece[0].image.kind != IMAGE_NONE)
+        return false;
+    uintptr_t start = service->call->start;
+    work->account.real_calls++;
+    return prim_madvise(start, work->plan->piece[0].end - start, MADV_FREE) == 0;
+}
+
+/* Learns from a call that was carried out, and remembers what stays resident. */
+static long finish(struct service *service, struct work *work)
+{
+    struct findings findings = {
+        .touched = work->touched,
+        .restored = work->account.pages_restored,
+        .unneeded = work->account.pages_unneeded,
+    };
+    enum reason why = REASON_COUNT;
+    if (!work->served)
+        service->history.kept = 0;
+    else if (!policy_close(&service->history, service->opening, &findings))
+        why = REASON_policy;
+    service->history.rule = work->rule;
+    if (why == REASON_COUNT && service->history.kept && keeping_should_be_reclaimable() &&
+        !make_reclaimable(service, work))
+        why = REASON_budget;
+    if (why == REASON_COUNT && !remember(service) && service->history.kept)
+        why = REASON_budget;
+    if (why == REASON_COUNT)
+        return 0;
+    long result = give_back(service, work, why);
+    remember(service);
+    return result;
+}
+
+/* For a look, whether anything was touched since the real call emptied the range; for a long range its window. */
+static long look_around(struct service *service, struct work *work)
+{
+    enum { ENOUGH = 1024 };
+    const struct call *call = service->call;
+    uint64_t pages = (call->end - call->start) / PAGE;
+    bool is_long = policy_window(pages, 1) < pages;
+    uintptr_t found_end;
+    if (service->opening != OPEN_LOOK && !is_long)
+        return 0;
+    long touched = pagemap_count(process.files.pagemap, call->start, call->end, is_long ? ENOUGH : 1, &found_end,
+                                 &work->account.scans);
+    if (touched < 0)
+        return touched;
+    work->touched = (uint64_t)touched;
+    service->history.window = is_long && touched < ENOUGH ? (uint32_t)((found_end - call->start) / PAGE) : 0;
+    return 0;
+}
+
+/* Leaves what lies behind the window to the real call. */
+static void trim(struct plan *plan, const struct call *call, uint32_t window)
+{
+    uintptr_t end = call->start + policy_window((call->end - call->start) / PAGE, window) * PAGE;
+    unsigned last = 0;
+    while (plan->piece[last].end < end)
+        last++;
+    plan->piece[last].end = end;
+    plan->count = last + 1;
+}
+
+static long serve(struct service *service, struct plan *plan)
 {
     struct work work = {
-        .call = call,
+        .call = service->call,
         .plan = plan,
-        .account = {.advice = advice},
-        .timed = timed,
-        .epoch = epoch,
-        .first_decline = REASON_COUNT,
+        .account = {.advice = service->advice, .audit = service->opening == OPEN_AUDIT},
+        .timed = service->timed,
+        .learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT,
+        .pages_most = keeping_room(&service->history),
+        .expected = service->history.kept,
+        .streak = service->history.streak,
     };
-    if (work.timed) {
-        work.account.scan_ns = &work.scan_ns;
-        work.account.restore_ns = &work.restore_ns;
+    long error = work.learning ? look_around(service, &work) : 0;
+    if (!error && service->opening == OPEN_LOOK && !work.touched) {
+        policy_close(&service->history, OPEN_LOOK, &(struct findings){0});
+        count(COUNTER_scans, work.account.scans);
+        return forward_all(service, REASON_policy);
     }
-    long error = work_through(&work);
+    trim(plan, service->call, service->history.window);
+    if (!error)
+        error = carry_out(&work);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
-    if (!error && (state_fork_epoch() != work.epoch || work.epoch == NO_EPOCH))
+    if (!error && (state_fork_epoch() != service->epoch || service->epoch == NO_EPOCH))
         error = -ESTALE;
     if (error) {
         count(COUNTER_real_calls, work.account.real_calls);
+        count(COUNTER_scans, work.account.scans);
         note_failure(error);
-        return forward(call, length, advice, REASON_failed, matched, timed);
+        return forward_all(service, REASON_failed);
     }
-    count_work(&work, matched);
+    long result = finish(service, &work);
+    count_work(&work, service->matched);
     if (process.options.mode == MODE_VERIFY && work.served)
-        return verify_call(call, plan, advice);
-    return 0;
+        return verify_call(service->call, plan, service->advice);
+    return result;
+}
+
+/* Does the policy of each rule that serves a piece learn? */
+static bool plan_is_automatic(const struct plan *plan)
+{
+    for (unsigned i = 0; i < plan->count; i++)
+        if (plan->piece[i].hindrance == REASON_COUNT && process.rules.rule[plan->piece[i].rule].policy != POLICY_AUTO)
+            return false;
+    return true;
+}
+
+static long open_and_serve(struct service *service)
+{
+    /* Where every rule's policy learns, a range that has been given up needs no question to the kernel. */
+    bool automatic = !process.rules.any_forced;
+    enum reason why = REASON_COUNT;
+    struct plan plan;
+    service->before = service->history = slot_read(service->call->start);
+    service->history.pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
+    if (keeping_under_pressure(service->timed))
+        return forward_all(service, REASON_pressure);
+    service->opening = automatic ? policy_open(&service->history, service->timed, &why) : OPEN_SERVE;
+    if (service->opening == OPEN_FORWARD)
+        return forward_all(service, why);
+    enum reason refused = plan_call(service->call, service->advice, &plan, &service->matched);
+    if (refused == REASON_COUNT && !automatic && plan_is_automatic(&plan))
+        service->opening = policy_open(&service->history, service->timed, &why);
+    if (refused != REASON_COUNT && automatic && refused != REASON_busy)
+        policy_refused(&service->history, refused);
+    if (refused != REASON_COUNT || service->opening == OPEN_FORWARD)
+        return forward_all(service, refused != REASON_COUNT ? refused : why);
+    return serve(service, &plan);
 }
 
 long reset_serve(const struct call *call, size_t length, int advice)
 {
-    struct plan plan;
-    uint32_t matched = 0;
-    uint32_t epoch = state_fork_epoch();
-    bool timed = counters_timed_turn();
-    enum reason reason = plan_call(call, advice, &plan, &matched);
-    long result = reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, epoch, timed)
-                                         : forward(call, length, advice, reason, matched, timed);
-    statistics_after_call(timed);
+    struct service service = {
+        .call = call,
+        .length = length,
+        .advice = advice,
+        .epoch = state_fork_epoch(),
+        .timed = counters_timed_turn(),
+    };
+    long result = open_and_serve(&service);
+    if (service.timed)
+        keeping_measure_again();
+    statistics_after_call(service.timed);
     return result;
 }

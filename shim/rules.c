@@ -86,6 +86,7 @@ static const char *set_policy(struct parse *parse, struct span value)
     for (unsigned i = 0; i < 4; i++)
         if (span_is(value, names[i])) {
             parse->rule->policy = (enum rule_policy)i;
+            parse->rules->any_forced |= parse->rule->policy != POLICY_AUTO;
             return NULL;
         }
     return "not one of auto, scan, restore, forward";

@@ -32,7 +32,7 @@ struct rule {
 
 struct rules {
     unsigned count;
-    bool any_caller, any_cached, any_symbol; /* does some rule have one? */
+    bool any_caller, any_cached, any_symbol, any_forced; /* does some rule have one? forced: a policy but auto */
     unsigned hooks;                          /* enum hook_kind, ored: what the presets want */
     struct rule rule[RULES_MAX];
     char text[RULES_TEXT]; /* what the rules' strings point into */

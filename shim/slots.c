@@ -2,45 +2,102 @@
 
 #include <string.h>
 
-enum { SLOTS_BITS = 11 };
+enum { SETS_BITS = 11, WAYS = 4, WORDS = sizeof(struct slot_history) / sizeof(uint64_t), ROUND_STEP = 64 };
 
-/* key is the address mixed with the history: halves from two writers do not fit together, and such an entry
-   reads as empty. No writer ever claims an entry, so none can be left claimed. */
-static struct {
-    uint64_t key, history;
-} slots[1 << SLOTS_BITS];
+/* check ties the words together: those of two writers do not fit. No writer ever claims an entry, so none can be
+   left claimed. The first word holds what is kept, and is only ever exchanged: what goes in and what comes out
+   add up whoever writes. */
+struct entry {
+    uint64_t start, check, words[WORDS];
+};
+static struct entry entries[1 << SETS_BITS][WAYS];
+_Static_assert(offsetof(struct slot_history, kept) == 0 && sizeof(struct slot_history) % sizeof(uint64_t) == 0,
+               "the first word holds what is kept");
 
-static unsigned index_of(uintptr_t start)
+static struct entry *set_of(uintptr_t start)
 {
-    return (unsigned)((start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - SLOTS_BITS));
+    return entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - SETS_BITS)];
 }
 
-static struct slot_history unpack(uint64_t word)
+static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 {
-    struct slot_history history;
-    memcpy(&history, &word, sizeof history);
-    return history;
+    return start ^ words[0] * 0x9e3779b97f4a7c15ULL ^ words[1] * 0xbf58476d1ce4e5b9ULL ^
+           words[2] * 0x94d049bb133111ebULL ^ words[3] * 0xd6e8feb86659fd93ULL;
+}
+_Static_assert(WORDS == 4, "check_of mixes them all");
+
+/* True when the entry is whole: then start and history are those of one writer. */
+static bool read_entry(const struct entry *entry, uintptr_t *start, struct slot_history *history)
+{
+    uint64_t words[WORDS];
+    for (unsigned i = 0; i < WORDS; i++)
+        words[i] = __atomic_load_n(&entry->words[i], __ATOMIC_RELAXED);
+    *start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
+    memcpy(history, words, sizeof words);
+    return *start && __atomic_load_n(&entry->check, __ATOMIC_RELAXED) == check_of(*start, words);
 }
 
 struct slot_history slot_read(uintptr_t start)
 {
-    unsigned i = index_of(start);
-    uint64_t history = __atomic_load_n(&slots[i].history, __ATOMIC_RELAXED);
-    uint64_t key = __atomic_load_n(&slots[i].key, __ATOMIC_RELAXED);
-    return unpack((key ^ history) == start ? history : 0);
+    const struct entry *set = set_of(start);
+    struct slot_history history;
+    for (unsigned way = 0; way < WAYS; way++) {
+        uintptr_t found;
+        if (__atomic_load_n(&set[way].start, __ATOMIC_RELAXED) != start)
+            continue;
+        if (read_entry(&set[way], &found, &history) && found == start)
+            return history;
+    }
+    return (struct slot_history){0};
 }
 
-struct slot_history slot_write(uintptr_t start, struct slot_history history)
+/* Its own entry, else an empty or torn one, else one that keeps nothing. */
+static struct entry *place_for(uintptr_t start)
 {
-    unsigned i = index_of(start);
-    uint64_t word;
-    memcpy(&word, &history, sizeof word);
-    uint64_t before = __atomic_exchange_n(&slots[i].history, word, __ATOMIC_RELAXED);
-    __atomic_store_n(&slots[i].key, start ^ word, __ATOMIC_RELAXED);
-    return unpack(before);
+    struct entry *set = set_of(start), *free = NULL, *idle = NULL;
+    unsigned first = (unsigned)(start >> 23);
+    for (unsigned i = 0; i < WAYS; i++) {
+        struct entry *entry = &set[(first + i) % WAYS];
+        struct slot_history history;
+        uintptr_t found;
+        if (__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start)
+            return entry;
+        if (!read_entry(entry, &found, &history))
+            free = entry;
+        else if (history.kept == 0)
+            idle = entry;
+    }
+    return free ? free : idle;
+}
+
+bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced)
+{
+    uint64_t words[WORDS], before[WORDS] = {0};
+    struct entry *entry = place_for(start);
+    if (!entry)
+        return false;
+    memcpy(words, &history, sizeof words);
+    before[0] = __atomic_exchange_n(&entry->words[0], words[0], __ATOMIC_RELAXED);
+    for (unsigned i = 1; i < WORDS; i++)
+        __atomic_store_n(&entry->words[i], words[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->start, start, __ATOMIC_RELAXED);
+    __atomic_store_n(&entry->check, check_of(start, words), __ATOMIC_RELAXED);
+    memcpy(replaced, before, sizeof before);
+    return true;
+}
+
+bool slot_next_kept(uintptr_t *start, struct slot_history *history)
+{
+    static uint32_t hand;
+    for (unsigned i = 0; i < ROUND_STEP; i++) {
+        uint32_t at = __atomic_fetch_add(&hand, 1, __ATOMIC_RELAXED) % (WAYS << SETS_BITS);
+        if (read_entry(&entries[at / WAYS][at % WAYS], start, history) && history->kept)
+            return true;
+    }
+    return false;
 }
 
 void slots_clear(void)
 {
-    memset(slots, 0, sizeof slots);
+    memset(entries, 0, sizeof entries);
 }

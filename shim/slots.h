@@ -1,23 +1,23 @@
-/* What is remembered of each reset range: hints for the policy, never a reason to believe memory is clean. */
+/* The table of histories (policy.h), by where a range starts. Bounded, lock-free, and exact about one thing: the
+   sum of what its entries say is kept. */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-struct slot_history {
-    uint32_t kept;   /* pages the last reset restored, which stay resident */
-    uint8_t streak;  /* see policy.h */
-    uint8_t rule;    /* whose kept bytes they are */
-    uint16_t serves; /* how often served, up to 65535 */
-};
+#include "shim/policy.h"
 
-/* The history of the range that starts at start; zeroes when there is none. Lock-free; an entry that two
-   threads wrote at once is recognised and forgotten. */
+/* The history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An entry that
+   two threads wrote at once is recognised and not believed. */
 struct slot_history slot_read(uintptr_t start);
 
-/* Remembers it, in place of another range's when the table is crowded. Returns what was in its place, so that
-   the caller can account for kept pages that are now forgotten. */
-struct slot_history slot_write(uintptr_t start, struct slot_history history);
+/* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a crowded
+   table it takes the place of a range that keeps nothing. False, and nothing is written, where all keep some. */
+bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced);
+
+/* Goes round the table: the next range that keeps pages. False when none of the next few does. */
+bool slot_next_kept(uintptr_t *start, struct slot_history *history);
 
 void slots_clear(void);
 

@@ -14,6 +14,7 @@
 #include "scan/vma.h"
 #include "shim/glob.h"
 #include "shim/hooking.h"
+#include "shim/keeping.h"
 #include "shim/live.h"
 #include "shim/message.h"
 #include "shim/next.h"
@@ -205,6 +206,7 @@ static __attribute__((constructor)) void start(void)
         cannot_serve(REASON_seccomp, "the seccomp filter kills what keepwarm needs");
     } else {
         process.pid = prim_getpid();
+        keeping_start(&process.options);
         begin_serving(filtered);
         hooking_start(filtered);
         live_open(false);

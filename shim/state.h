@@ -22,6 +22,7 @@ struct state {
     bool sandboxed; /* a filter of system calls was installed: make none but the real calls */
     bool pkeys;     /* the process has protection keys */
     bool finished;  /* destructors have run */
+    bool guards;    /* an advice that can make a page of a writable mapping unwritable was given */
     uint32_t
         vectors;    /* bit 0: the kernel has done a process_madvise on a pidfd for us; bit 1: on PIDFD_SELF */
     uint32_t forks; /* how many processes, from the first on, made this state their own by a fork */

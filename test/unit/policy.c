@@ -1,26 +1,22 @@
 #include "shim/policy.h"
 
+#include <string.h>
+
 #include "test/unit/unit.h"
 
 static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, uint64_t left, uint32_t streak)
 {
-    struct policy_input input = {rule, blind, pages, left, streak};
+    struct policy_input input = {
+        .rule = rule, .blind_possible = blind, .pages = pages, .pages_left = left, .streak = streak};
     return policy_decide(&input);
 }
 
-/* However long a slot was dense when it was looked at: the streak after so many scans. */
-static uint32_t dense_streak(void)
-{
-    uint32_t streak = 0;
-    for (int i = 0; i < 100; i++)
-        streak = policy_after_scan(streak, 16, 16);
-    return streak;
-}
+enum { DENSE = 100 };
 
 Test(policy, what_a_rule_says)
 {
     cr_assert_eq(decide(POLICY_FORWARD, true, 1, 1000, 0), DECIDE_FORWARD);
-    cr_assert_eq(decide(POLICY_SCAN, true, 1, 1000, dense_streak()), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_SCAN, true, 1, 1000, DENSE), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_RESTORE, true, 1000, 1000, 0), DECIDE_BLIND);
     cr_assert_eq(decide(POLICY_RESTORE, false, 1000, 1000, 0), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_RESTORE, true, 1001, 1000, 0), DECIDE_SCAN);
@@ -30,50 +26,203 @@ Test(policy, what_a_rule_says)
 Test(policy, nothing_beyond_the_threshold)
 {
     for (int rule = POLICY_AUTO; rule <= POLICY_FORWARD; rule++)
-        for (uint32_t streak = 0; streak < 50; streak++)
+        for (uint32_t streak = 0; streak < 50; streak++) {
             cr_assert_eq(decide((enum rule_policy)rule, true, 4, 0, streak), DECIDE_FORWARD);
-    /* Blind only when all of it fits. */
-    for (int rule = POLICY_AUTO; rule <= POLICY_FORWARD; rule++)
-        for (uint32_t streak = 0; streak < 50; streak++)
+            /* Blind only when all of it fits. */
             cr_assert_neq(decide((enum rule_policy)rule, true, 4, 3, streak), DECIDE_BLIND);
+        }
 }
 
 Test(policy, blind_only_for_small_dense_anonymous)
 {
-    uint32_t dense = dense_streak();
-    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, dense), DECIDE_BLIND);
-    cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, dense), DECIDE_SCAN);
-    cr_assert_eq(decide(POLICY_AUTO, true, 17, 1000, dense), DECIDE_SCAN);
-    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, policy_after_scan(dense, 16, 3)), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, DENSE), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, DENSE), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 17, 1000, DENSE), DECIDE_SCAN);
+    struct policy_input look = {.blind_possible = true, .learning = true, .pages = 16, .pages_left = 99, .streak = DENSE};
+    cr_assert_eq(policy_decide(&look), DECIDE_SCAN);
 }
 
-Test(policy, looks_again_now_and_then)
+Test(policy, a_window_leaves_only_a_long_rest)
 {
-    uint32_t streak = dense_streak();
-    int blind = 0;
-    while (decide(POLICY_AUTO, true, 16, 1000, streak) == DECIDE_BLIND && blind < 1000) {
-        streak = policy_after_blind(streak);
-        blind++;
+    cr_assert_eq(policy_window(1000, 1), 1000);
+    cr_assert_eq(policy_window(1 << 20, 0), 1 << 20);
+    cr_assert_eq(policy_window(1 << 20, 2), 2);
+    cr_assert_eq(policy_window(1 << 20, (1 << 20) - 100), 1 << 20);
+    cr_assert_eq(policy_window(1000, 4000), 1000);
+}
+
+/* ---- a range, its program, and what the policy makes of them ---- */
+
+enum { PAGES = 1024 };
+
+struct simulation {
+    struct slot_history history;
+    uint8_t present[PAGES]; /* 1: kept; 2: written in this cycle */
+    uint64_t faults, restores, forwarded, cycles;
+};
+
+static void reset_range(struct simulation *s)
+{
+    struct findings findings = {0};
+    enum reason why;
+    for (int i = 0; i < PAGES; i++) {
+        findings.touched += s->present[i] > 0;
+        findings.restored += s->present[i] > 0;
+        findings.unneeded += s->present[i] == 1;
     }
-    cr_assert(blind > 0 && blind < 200, "%d", blind);
-    cr_assert_eq(policy_after_blind(streak), streak);
-    streak = policy_after_scan(streak, 16, 12);
-    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, streak), DECIDE_BLIND);
+    s->history.pages = PAGES;
+    /* Every 32nd, as the process counts them. */
+    enum opening opening = policy_open(&s->history, s->cycles++ % 32 == 0, &why);
+    bool stays = opening != OPEN_FORWARD && policy_close(&s->history, opening, &findings);
+    s->restores += opening != OPEN_FORWARD ? findings.restored : 0;
+    s->forwarded += !stays;
+    if (!stays)
+        cr_assert(opening == OPEN_FORWARD || s->history.kept == 0);
+    for (int i = 0; i < PAGES; i++)
+        s->present[i] = stays && s->present[i];
 }
 
-Test(policy, very_large_ranges_go_to_the_kernel)
+static void touch(struct simulation *s, unsigned page)
 {
-    cr_assert_eq(decide(POLICY_AUTO, true, 1 << 18, 1000, 0), DECIDE_SCAN);
-    cr_assert_eq(decide(POLICY_AUTO, true, (1 << 18) + 1, 1000, 0), DECIDE_FORWARD);
-    cr_assert_eq(decide(POLICY_SCAN, true, 1 << 20, 1000, 0), DECIDE_SCAN);
+    s->faults += s->present[page % PAGES] == 0;
+    s->present[page % PAGES] = 2;
 }
 
-Test(policy, streaks_fit_a_byte)
+static unsigned resident(const struct simulation *s)
 {
-    uint32_t streak = 0;
-    for (int i = 0; i < 1000; i++)
-        streak = policy_after_blind(policy_after_scan(streak, 4, 4));
-    for (int i = 0; i < 1000; i++)
-        streak = policy_after_blind(streak);
-    cr_assert_leq(streak, UINT8_MAX);
+    unsigned pages = 0;
+    for (int i = 0; i < PAGES; i++)
+        pages += s->present[i] > 0;
+    return pages;
+}
+
+static void forget_costs(struct simulation *s)
+{
+    s->faults = s->restores = s->forwarded = 0;
+}
+
+Test(policy, memory_that_is_purged_once_is_not_kept)
+{
+    struct simulation s = {0};
+    touch(&s, 1);
+    reset_range(&s);
+    cr_assert_eq(resident(&s), 0);
+}
+
+Test(policy, a_stable_range_is_served_from_its_second_reset_on)
+{
+    struct simulation s = {0};
+    for (int cycle = 0; cycle < 10000; cycle++) {
+        for (unsigned i = 0; i < 20; i++)
+            touch(&s, i * 7);
+        reset_range(&s);
+        if (cycle == 1)
+            forget_costs(&s);
+    }
+    cr_assert_eq(s.faults, 0);
+    cr_assert_eq(s.forwarded, 0);
+}
+
+Test(policy, a_range_that_nobody_touches_costs_nearly_nothing)
+{
+    struct simulation s = {0};
+    for (int cycle = 0; cycle < 10000; cycle++)
+        reset_range(&s);
+    cr_assert(s.forwarded == 10000);
+    enum reason why;
+    int looks = 0;
+    for (int i = 0; i < 8192; i++)
+        if (policy_open(&s.history, i % 32 == 0, &why) != OPEN_FORWARD)
+            looks += !policy_close(&s.history, OPEN_LOOK, &(struct findings){0});
+    cr_assert(looks <= 4, "%d", looks);
+}
+
+/* Purged at every reset, and written to only at first. */
+Test(policy, pages_that_are_not_used_again_are_given_back)
+{
+    struct simulation s = {0};
+    for (int cycle = 0; cycle < 1000; cycle++) {
+        for (unsigned i = 0; i < 500 && cycle < 20; i++)
+            touch(&s, i);
+        reset_range(&s);
+    }
+    cr_assert_eq(resident(&s), 0);
+}
+
+/* Other pages in each cycle, each seldom: kept pages would only be restored in vain. */
+Test(policy, a_wanderer_is_forwarded)
+{
+    struct simulation s = {0};
+    unsigned most = 0;
+    uint64_t kept = 0;
+    for (unsigned cycle = 0; cycle < 10000; cycle++) {
+        for (unsigned i = 0; i < 10; i++)
+            touch(&s, cycle * 10 + i);
+        reset_range(&s);
+        kept += resident(&s);
+        most = cycle > 500 && resident(&s) > most ? resident(&s) : most;
+        if (cycle == 1000)
+            forget_costs(&s);
+    }
+    cr_assert(most <= 300, "%u pages", most);
+    cr_assert(kept < 10000 * 3, "%lu pages on average", kept / 10000);
+    cr_assert(s.forwarded > 8800, "%lu", s.forwarded);
+    cr_assert(s.restores < 15000, "%lu", s.restores);
+}
+
+/* Pages that come back every few cycles are worth keeping, though few of them are written in any one. */
+Test(policy, a_narrow_wanderer_is_served)
+{
+    struct simulation s = {0};
+    for (unsigned cycle = 0; cycle < 10000; cycle++) {
+        for (unsigned i = 0; i < 250; i++)
+            touch(&s, cycle * 250 + i);
+        reset_range(&s);
+        if (cycle == 5000)
+            forget_costs(&s);
+    }
+    cr_assert(s.faults < 5000 * 250 / 50, "%lu faults", s.faults);
+}
+
+Test(policy, after_a_burst_memory_is_given_back)
+{
+    struct simulation s = {0};
+    for (unsigned cycle = 0; cycle < 4000; cycle++) {
+        for (unsigned i = 0; i < (cycle >= 2000 && cycle < 2010 ? 1000 : 10); i++)
+            touch(&s, i);
+        reset_range(&s);
+        if (cycle == 2020)
+            cr_assert_eq(resident(&s), 1000);
+    }
+    cr_assert_eq(resident(&s), 10);
+}
+
+Test(policy, read_only_use_keeps_the_range_served)
+{
+    struct slot_history history = {0};
+    enum reason why;
+    int forwarded = 0;
+    for (int i = 0; i < 10000; i++) {
+        enum opening opening = policy_open(&history, i % 32 == 0, &why);
+        /* Present after each real call, but never dirty. */
+        struct findings findings = {.touched = 5};
+        forwarded += opening == OPEN_FORWARD || !policy_close(&history, opening, &findings);
+    }
+    cr_assert(forwarded < 40, "%d", forwarded);
+}
+
+Test(policy, a_refusal_is_asked_about_again)
+{
+    struct slot_history history = {0};
+    enum reason why;
+    policy_refused(&history, REASON_locked);
+    int asked = 0;
+    for (int i = 0; i < 3200; i++)
+        if (policy_open(&history, i % 32 == 0, &why) == OPEN_FORWARD) {
+            cr_assert_eq(why, REASON_locked);
+        } else {
+            asked++;
+            policy_refused(&history, REASON_locked);
+        }
+    cr_assert(asked >= 20, "%d", asked);
 }

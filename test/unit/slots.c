@@ -4,42 +4,63 @@
 
 #include <pthread.h>
 
+static struct slot_history write_kept(uintptr_t start, uint32_t kept)
+{
+    struct slot_history history = {.kept = kept}, replaced;
+    cr_assert(slot_write(start, history, &replaced));
+    return replaced;
+}
+
 Test(slots, remember)
 {
-    struct slot_history history = {.kept = 77, .streak = 3, .rule = 2, .serves = 9};
-    slot_write(0x7f0000001000, history);
+    struct slot_history history = {.kept = 77, .streak = 3, .rule = 2, .pages = 9}, replaced;
+    cr_assert(slot_write(0x7f0000001000, history, &replaced));
+    cr_assert_eq(replaced.kept, 0);
     struct slot_history read = slot_read(0x7f0000001000);
-    cr_assert(read.kept == 77 && read.streak == 3 && read.rule == 2 && read.serves == 9);
+    cr_assert(read.kept == 77 && read.streak == 3 && read.rule == 2 && read.pages == 9);
     read = slot_read(0x7f0000002000);
-    cr_assert(read.kept == 0 && read.serves == 0);
+    cr_assert(read.kept == 0 && read.pages == 0);
+    cr_assert_eq(write_kept(0x7f0000001000, 5).kept, 77);
     slots_clear();
     cr_assert_eq(slot_read(0x7f0000001000).kept, 0);
 }
 
-/* Kept pages that are forgotten are handed back, so that their sum stays right. */
+/* A full table refuses a new range rather than forget what an old one keeps; ranges that keep nothing give way. */
 Test(slots, no_kept_page_is_lost)
 {
-    int64_t kept = 0;
-    for (uintptr_t i = 0; i < 20000; i++) {
-        uintptr_t start = 0x10000000 + (i * 7919 % 5000) * 4096;
-        struct slot_history history = {.kept = (uint32_t)(i % 100)}, replaced = slot_write(start, history);
-        kept += (int64_t)history.kept - replaced.kept;
-        cr_assert_eq(slot_read(start).kept, history.kept);
+    enum { RANGES = 100000 };
+    int64_t kept = 0, refused = 0;
+    struct slot_history replaced;
+    for (uintptr_t i = 0; i < RANGES; i++) {
+        struct slot_history history = {.kept = (uint32_t)(i % 100)};
+        if (slot_write(0x10000000 + i * 4096, history, &replaced))
+            kept += (int64_t)history.kept - replaced.kept;
+        else
+            refused++;
     }
     int64_t left = 0;
-    for (uintptr_t i = 0; i < 5000; i++)
+    for (uintptr_t i = 0; i < RANGES; i++)
         left += slot_read(0x10000000 + i * 4096).kept;
     cr_assert_eq(kept, left);
+    cr_assert(refused > RANGES / 2, "%ld", refused);
+
+    uintptr_t start;
+    struct slot_history found;
+    int64_t walked = 0;
+    for (int i = 0; i < 20000; i++)
+        if (slot_next_kept(&start, &found))
+            cr_assert(walked += slot_read(start).kept == found.kept);
+    cr_assert(walked > 5000);
 }
 
 enum { WRITERS = 3, ADDRESSES = 8192, ROUNDS = 60 };
 
 /* A history that says which address it belongs to. */
-static struct slot_history history_of(uintptr_t start, uint16_t writer)
+static struct slot_history history_of(uintptr_t start, uint32_t writer)
 {
     uint32_t mark = (uint32_t)(start >> 12) * 2654435761U;
     return (struct slot_history){
-        .kept = mark | 1, .streak = (uint8_t)(mark >> 8), .rule = 1, .serves = writer};
+        .kept = mark | 1, .streak = (uint8_t)(mark >> 8), .rule = 1, .pages = writer};
 }
 
 static void *write_and_read(void *number)
@@ -48,10 +69,10 @@ static void *write_and_read(void *number)
     for (int round = 0; round < ROUNDS; round++)
         for (uintptr_t i = 0; i < ADDRESSES; i++) {
             uintptr_t start = 0x20000000 + (i * 31 + (uintptr_t)number) % ADDRESSES * 4096;
-            struct slot_history mine = history_of(start, 5), read = slot_read(start);
+            struct slot_history mine = history_of(start, 5), read = slot_read(start), replaced;
             /* Nothing, or this address's. */
-            wrong += read.serves && (read.kept != mine.kept || read.streak != mine.streak);
-            slot_write(start, mine);
+            wrong += read.pages && (read.kept != mine.kept || read.streak != mine.streak);
+            slot_write(start, mine, &replaced);
         }
     return (void *)wrong;
 }

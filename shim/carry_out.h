@@ -1,0 +1,34 @@
+/* Carries out the plan of one call, piece by piece. */
+#ifndef SHIM_CARRY_OUT_H
+#define SHIM_CARRY_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scan/reset.h"
+#include "shim/plan.h"
+
+/* One call as it is carried out. */
+struct work {
+    const struct call *call;
+    const struct plan *plan;
+    struct reset_account account; /* advice and audit are given, the rest comes out */
+    bool timed;                   /* read the clock around each part */
+    bool learning;                /* a look or an audit: scan, whatever it costs */
+    uint64_t pages_most;          /* the budget's limit to what may be restored */
+    uint32_t expected, streak;    /* of the range's history: pages kept, and how often most of it was dirty */
+
+    uint64_t touched;                         /* pages, found by a look before */
+    uint64_t scan_ns, restore_ns, forward_ns; /* when timed */
+    uint32_t served;                          /* bit i: rule i served a piece */
+    uint8_t rule;                             /* the first that did */
+    enum reason first_decline;                /* of the pieces that none did; or REASON_COUNT */
+    uintptr_t pending;                        /* [pending, position) waits for the real call */
+};
+
+/* Resets all pieces in address order, and gives what is left of the call to the real one. Returns 0, or a negative
+   errno: the caller gives the whole range to the real call, which is exact whatever was done so far. Signal-safe.
+   Stack: 900 bytes, or 1.7 KiB when all large vectors are lent. */
+long carry_out(struct work *work);
+
+#endif

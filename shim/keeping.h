@@ -1,0 +1,35 @@
+/* What resets leave resident in this process: the histories that say so, their sum, the budget that bounds it, and
+   the memory pressure that ends it. */
+#ifndef SHIM_KEEPING_H
+#define SHIM_KEEPING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/options.h"
+#include "shim/policy.h"
+
+/* Finds out what the budget amounts to here. Before main. */
+void keeping_start(const struct options *options);
+
+/* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the table is
+   full of ranges that keep pages: the caller must then keep none. Signal-safe. */
+bool keeping_write(uintptr_t start, struct slot_history history);
+
+/* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is reset
+   more often than another gets what the other gives back at its own next reset. */
+uint64_t keeping_room(struct slot_history *history);
+
+/* Is more kept than the cgroup could do without when it runs into its limit? Then a reset marks what it keeps
+   MADV_FREE before it returns, for the kernel to take when it needs it. */
+bool keeping_should_be_reclaimable(void);
+
+/* Is memory short? Then nothing more is kept, and each reset gives back what its range kept. turn: as in
+   policy_open; only then, and not more often than every 10 ms, is the kernel asked. */
+bool keeping_under_pressure(bool turn);
+
+/* On a turn, where room was short: measures anew what a few ranges keep, as an unmapping that nobody saw must not
+   count for ever. */
+void keeping_measure_again(void);
+
+#endif
