@@ -17,6 +17,8 @@ enum {
     MEASURED_AT_ONCE = 4,
 };
 
+#define LITTLE ((uint64_t)8 << 20)
+
 static struct {
     uint64_t budget, reclaimable_from; /* bytes */
     struct memory_group group;
@@ -98,6 +100,11 @@ uint64_t keeping_room(struct slot_history *history)
     if (before)
         enter_contest(now, interval);
     return room;
+}
+
+bool keeping_little(void)
+{
+    return counters_kept_total() < LITTLE && LITTLE < state.budget;
 }
 
 bool keeping_should_be_reclaimable(void)

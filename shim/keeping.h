@@ -20,6 +20,9 @@ bool keeping_write(uintptr_t start, struct slot_history history);
    more often than another gets what the other gives back at its own next reset. */
 uint64_t keeping_room(struct slot_history *history);
 
+/* Is so little kept in all that a range nobody knows may keep some too? */
+bool keeping_little(void);
+
 /* Is more kept than the cgroup could do without when it runs into its limit? Then a reset marks what it keeps
    MADV_FREE before it returns, for the kernel to take when it needs it. */
 bool keeping_should_be_reclaimable(void);

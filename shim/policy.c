@@ -9,6 +9,7 @@ enum {
     FAULTS_WORTH = 19,   /* a restore costs this much less than a fault */
     CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
+    REFUSALS = 4,
     REFUSED_MOST = 1,    /* or 2 where the kernel or the rules refuse: that may end at any time */
     AUDIT_AFTER = 1,
     AUDIT_AFTER_MOST = 8,
@@ -31,15 +32,23 @@ static void give_up(struct slot_history *history, enum reason reason)
 
 void policy_refused(struct slot_history *history, enum reason reason)
 {
+    if (++history->refusals < REFUSALS)
+        return;
+    history->refusals = 0;
     if (history->patience > REFUSED_MOST)
         history->patience = REFUSED_MOST;
     give_up(history, reason);
 }
 
-enum opening policy_open(struct slot_history *history, bool turn, enum reason *why)
+enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why)
 {
     switch ((enum slot_state)history->state) {
     case SLOT_NEW:
+        if (trusting) {
+            history->state = SLOT_CHECK;
+            history->countdown = CHECK_AFTER;
+            return OPEN_SERVE;
+        }
         history->state = SLOT_LOOK;
         *why = REASON_young;
         return OPEN_FORWARD;
@@ -145,6 +154,7 @@ static void close_serve(struct slot_history *history, const struct findings *fin
 bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
 {
     bool stays = true;
+    history->refusals = 0;
     history->kept = (uint32_t)findings->restored;
     if (opening == OPEN_LOOK)
         stays = close_look(history, findings);

@@ -5,7 +5,8 @@
    one that is kept and not written costs a restore (50 ns) at every reset, and its memory. So what counts is
    which of the kept pages are written again, and only a look can tell:
 
-     new      never reset before: forwarded, so that memory which is purged once costs nothing
+     new      never reset before: served while little is kept in all, then forwarded, so that memory which is
+              purged once costs nothing
      look     the reset before was forwarded, so what is present now was touched since: nothing? then give up
      check    served some times; then kept pages that still equal the snapshot were not written in this cycle. Are
               they too many for what is saved? Then give up
@@ -36,15 +37,15 @@ struct slot_history {
     uint32_t audited;   /* pages that were kept at the last audit */
     uint32_t window;    /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t last_used; /* milliseconds, where the budget is short; else 0 */
-    uint32_t unused;
+    uint32_t refusals;  /* in a row */
 };
 
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
 
 /* *why is set for OPEN_FORWARD. turn: true for about one reset in 32. Between turns a history in which nothing
-   changes need not be written. */
-enum opening policy_open(struct slot_history *history, bool turn, enum reason *why);
+   changes need not be written. trusting: little is kept in all. */
+enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why);
 
 /* What a reset found. Pages. */
 struct findings {
@@ -57,7 +58,7 @@ struct findings {
    caller gives the whole range to the real call now. */
 bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings);
 
-/* The range could not be served, for this reason: it will be forwarded some times without asking. */
+/* The range could not be served, for this reason. After some refusals in a row it is given up. */
 void policy_refused(struct slot_history *history, enum reason reason);
 
 /* How one piece of a call is reset. */

@@ -265,12 +265,12 @@ static long open_and_serve(struct service *service)
     service->history.pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
-    service->opening = automatic ? policy_open(&service->history, service->timed, &why) : OPEN_SERVE;
+    service->opening = automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;
     if (service->opening == OPEN_FORWARD)
         return forward_all(service, why);
     enum reason refused = plan_call(service->call, service->advice, &plan, &service->matched);
     if (refused == REASON_COUNT && !automatic && plan_is_automatic(&plan))
-        service->opening = policy_open(&service->history, service->timed, &why);
+        service->opening = policy_open(&service->history, service->timed, keeping_little(), &why);
     if (refused != REASON_COUNT && automatic && refused != REASON_busy)
         policy_refused(&service->history, refused);
     if (refused != REASON_COUNT || service->opening == OPEN_FORWARD)

@@ -266,7 +266,7 @@ int main(int argc, char **argv)
         {"protected_memory", NULL, NULL, protected_memory},
         {"protected_memory_cached", "any,vma=cache", NULL, protected_memory_cached},
         {"locked_memory", NULL, NULL, locked_memory},
-        {"errno_stays", NULL, NULL, errno_stays},
+        {"errno_stays", "any,policy=scan", NULL, errno_stays},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

@@ -112,12 +112,20 @@ Test(options, objects)
     cr_assert_eq(parse_options("objects=")->problems.count, 1);
 }
 
-Test(options, what_comes_later_says_so)
+Test(options, budget_and_pressure)
 {
-    struct parsed_options *parsed = parse_options("budget=10%,pressure=off");
-    cr_assert_eq(parsed->problems.count, 2);
-    cr_assert_not_null(
-        strstr(parsed->problems.bytes, LINE("budget=10%", "not in this version of keepwarm; using 25%")));
+    struct options *options = &parse_options("budget=10%,pressure=off")->options;
+    cr_assert(options->budget_percent == 10 && !options->pressure);
+    options = &parse_options("budget=64M")->options;
+    cr_assert(options->budget_percent == 0 && options->budget == 64 << 20 && options->pressure);
+    cr_assert_eq(parse_options("")->options.budget_percent, 25);
+    static const char *const bad[] = {"budget=12Q", "budget=%", "budget=101%", "budget=-1%", "budget=5%%",
+                                      "budget=99999999999%", "pressure=1"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct parsed_options *parsed = parse_options(bad[i]);
+        cr_assert_eq(parsed->problems.count, 1, "%s", bad[i]);
+        cr_assert(parsed->options.budget_percent == 25 && parsed->options.pressure, "%s", bad[i]);
+    }
 }
 
 Test(options, good_settings_stand_beside_bad_ones)
