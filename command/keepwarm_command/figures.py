@@ -4,9 +4,6 @@ import math
 
 from keepwarm_command import counters
 
-FEWEST_PAIRS = 6
-SERVED_NOTHING = "Nothing was served: keepwarm did nothing here, so this compares the program with itself"
-
 
 def measured(value):
     """Whether a report holds a finite number there."""
@@ -83,20 +80,32 @@ def headline(report):
     return "worse", f"{'Slower' if quality(report) == 'as fast' else 'Worse'}: {ratio}"
 
 
+def pairs_text(count):
+    return f"{count} pair{'s' * (count != 1)} of runs"
+
+
 def sentence(report):
     """The headline's interval in words."""
-    verdict, pairs = report.get("verdict"), len(report["pairs"])
+    verdict = report.get("verdict") or {}
     if not has_interval(verdict):
-        return f"{pairs} pairs of runs were measured; a verdict needs at least {FEWEST_PAIRS}."
+        ratio = verdict.get("ratio")
+        so_far = f"; so far {times(ratio)[0]} times {quality(report)}" if measured(ratio) else ""
+        return f"{pairs_text(len(report['pairs']))} measured: too few to tell{so_far}."
     _, low, high = times(verdict["ratio"], verdict["low"], verdict["high"])
     told = (f"With {percent(verdict['coverage'])} confidence between {low} and {high} times {quality(report)}, "
-            f"from {verdict['pairs']} pairs of runs.")
+            f"from {pairs_text(verdict['pairs'])}.")
     return told if verdict["difference"] else f"{told} That includes 1.00, no change."
 
 
 def statistics_of(report, arm):
     """The added-up statistics of an arm's runs, or None."""
     return (report.get("counters") or {}).get(arm)
+
+
+def nothing_served(report):
+    """Whether the arm that had keepwarm, the candidate if both had, served no call."""
+    counted = statistics_of(report, "b") or statistics_of(report, "a")
+    return counted is not None and not counted["served"]
 
 
 def thinned(items, most):

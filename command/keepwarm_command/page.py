@@ -56,20 +56,20 @@ def header(report):
                tag("p", "Judged by ", judged, f", {metric['better']} is better.", class_="muted"), class_=kind)
 
 
-def warnings_of(report):
-    """What makes the headline doubtful."""
-    total = figures.statistics_of(report, "b")
-    if total is None or total["served"]:
+def warning(report):
+    """What makes the headline worthless."""
+    if not figures.nothing_served(report):
         return None
-    return tag("section", tag("strong", figures.SERVED_NOTHING), ".", class_="warning", role="note")
+    return tag("section", tag("strong", "Nothing was served."), " keepwarm answered no call here, so the program was "
+               "compared with itself. Where the calls went, below, says why.", class_="warning", role="note")
 
 
 def summary(report):
     """The medians of both arms, and the ratios."""
     metric = report["metric"]
-    rows = [("value", "wall time" if metric["name"] == "seconds" else metric["name"], metric["unit"])]
+    judged = ("value", "wall time" if metric["name"] == "seconds" else metric["name"], metric["unit"])
     lines = []
-    for key, name, unit in (*rows, *RUN_FIGURES):
+    for key, name, unit in (judged, *RUN_FIGURES):
         medians = [statistics.median(found) if (found := figures.column(report, arm, key)) else None for arm in "ab"]
         ratio = interval_of(report.get("verdict") if key == "value" else (report.get("also") or {}).get(key))
         lines.append([name, *(reading(median, unit) for median in medians), ratio])
@@ -204,7 +204,7 @@ def pairs_section(report):
 def render(report):
     """The page of a report (schema keepwarm-ab/1) as text."""
     _, words = figures.headline(report)
-    sections = (header(report), warnings_of(report), summary(report), plots_section(report), calls_section(report),
+    sections = (header(report), warning(report), summary(report), plots_section(report), calls_section(report),
                 repeat_section(report), machine_section(report), pairs_section(report))
     head = tag("head", void("meta", charset="utf-8"),
                void("meta", name="viewport", content="width=device-width, initial-scale=1"),
