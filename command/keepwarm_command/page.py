@@ -165,11 +165,17 @@ def by_hand(report, arm):
     return " ".join(["env", *variables, command]) if variables else command
 
 
+def shell_line(title, line):
+    return [tag("h3", title), tag("pre", line, tabindex="0")] if line else None
+
+
 def repeat_section(report):
-    arms = [[tag("h3", "One run of ", label(report, arm)), tag("pre", by_hand(report, arm), tabindex="0")]
+    server = report.get("server") or {}
+    arms = [shell_line(join("The server of " if server else "One run of ", label(report, arm)), by_hand(report, arm))
             for arm in "ab"]
-    return tag("section", tag("h2", "Do it again"), tag("p", "The whole comparison:"),
-               tag("pre", report.get("reproduce") or "", tabindex="0"), arms)
+    return tag("section", tag("h2", "Do it again"), shell_line("The whole comparison", report.get("reproduce")), arms,
+               shell_line("The server is ready at", server.get("ready")), shell_line("Its load", server.get("load")),
+               shell_line("The check of every run", report.get("check")))
 
 
 def machine_section(report):

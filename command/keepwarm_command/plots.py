@@ -17,7 +17,7 @@ from keepwarm_command import figures
 from keepwarm_command.markup import Markup, join, legible
 from keepwarm_command.palette import PALETTE, light, theme
 
-SERIES = (("a", "s"), ("b", "o"), ("c", "^"), ("d", "D"))
+SERIES = (("b", "o"), ("a", "s"), ("c", "^"), ("d", "D"))
 STYLE = {"svg.fonttype": "none", "svg.hashsalt": "keepwarm", "text.parse_math": False, "font.size": 12,
          "text.color": light("ink"), "axes.labelcolor": light("ink"), "axes.edgecolor": light("muted"),
          "axes.titlesize": 12, "xtick.color": light("muted"), "ytick.color": light("muted"),
@@ -51,21 +51,26 @@ def themed(text, name, description):
     return Markup(text.replace("<svg ", f'<svg role="img" aria-label="{join(description)}" ', 1))
 
 
-def drawing(name, description, *draws, size=(4.9, 3.4)):
-    """SVG of panels side by side, one for each function in draws, which gets its axes. size: inches, of a panel."""
+def drawing(name, description, *draws, size=(4.9, 3.4), title=None):
+    """SVG of panels side by side, one for each function in draws, which gets its axes.
+
+    name: unique on the page; description: for those who do not see it; size: inches, of a panel."""
     with own_style():
         figure = Figure(figsize=(size[0] * len(draws), size[1]), layout="constrained")
         for draw, axes in zip(draws, figure.subplots(1, len(draws), squeeze=False)[0]):
             draw(axes)
+        figure.suptitle(title)
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True)
     return themed(buffer.getvalue(), name, description)
 
 
 def standalone(svg):
-    """A drawing as a file of its own, for an <img>: it carries the colours, and the ground it lies on."""
+    """A drawing as a file of its own, for an <img>: it carries its size, the colours, and the ground it lies on."""
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
     style = f"<style>{theme()}svg{{background:var(--ground)}}</style>"
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + re.sub(r"(<svg [^>]*>)", rf"\1{style}", svg, count=1) + "\n"
+    return re.sub(r"<svg ([^>]*)>", rf'<svg width="{width}pt" height="{height}pt" \1>{style}', svg, count=1) + "\n"
 
 
 def short(label, width=16):
@@ -104,7 +109,7 @@ def draw_pairs(axes, report):
     axes.set_ylabel(f"times {figures.quality(report)}")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     ratio_axis(axes.yaxis, shown)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.18), ncols=3, columnspacing=1, handletextpad=0.4,
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.22), ncols=3, columnspacing=1, handletextpad=0.4,
                 fontsize=10)
 
 
@@ -126,8 +131,8 @@ def draw_distributions(axes, report):
     axes.grid(axis="y", visible=False)
     metric = report["metric"]
     axes.set_xlabel(short(f"{metric['name']}, {metric['better']} is better", 44))
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(EngFormatter(unit=metric["unit"]))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: figures.number(value, metric["unit"])))
 
 
 def draw_timelines(axes, report, key):
@@ -149,11 +154,20 @@ def draw_timelines(axes, report, key):
     axes.legend(loc="best")
 
 
-def ratio_points(name, description, categories, series, label="times as fast", size=(6.6, 3.4)):
+def picture(report):
+    """A report as one standalone SVG: both arms' runs, and every pair."""
+    title = f"{figures.headline(report)[1]}\n{figures.sentence(report)}"
+    return standalone(drawing("ab", title, lambda axes: draw_distributions(axes, report),
+                              lambda axes: draw_pairs(axes, report), size=(4.9, 3.8), title=title))
+
+
+def ratio_points(name, description, categories, series, label="times as fast", size=None):
     """SVG of ratios with their intervals by category, one colour and mark for each series.
 
     name: of the drawing, unique on its page; categories: labels, top to bottom; series: {label: [(ratio, low, high)
-    or None for each category]}, at most four; label: of the axis."""
+    or None for each category]}, at most four; label: of the axis; size: inches, by default as high as it must be."""
+    size = size or (6.6, 1.3 + len(categories) * (0.2 + 0.15 * len(series)))
+
     def draw(axes):
         count = len(series)
         for turn, ((title, row), (colour, marker)) in enumerate(zip(series.items(), SERIES)):
@@ -169,5 +183,5 @@ def ratio_points(name, description, categories, series, label="times as fast", s
         axes.set_xlabel(label)
         ratio_axis(axes.xaxis, [1, *(bound for row in series.values() for point in row if point for bound in point)])
         if count > 1:
-            axes.legend(loc="best")
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=count)
     return drawing(name, description, draw, size=size)

@@ -104,6 +104,12 @@ def unserved():
     return make(gain=1) | {"counters": {"b": counted(500, {"no_rule": 480, "young": 20})}}
 
 
+def server():
+    """A server under load, and a check of what the load printed."""
+    return make() | {"command": ["sh", "-c", "./serve -p 80"], "check": "grep -q ok", "server": {
+        "command": "./serve -p 80", "ready": "80", "load": "wrk -d 1 http://127.0.0.1/"}}
+
+
 def both():
     """Two settings of keepwarm compared."""
     report = make(gain=1.004)
@@ -125,4 +131,5 @@ CASES = {"faster": make, "slower": lambda: make(gain=0.7), "same": lambda: make(
          "none": lambda: make() | {"pairs": [], "verdict": {"ratio": None, "low": None, "high": None, "pairs": 0,
                                                             "coverage": None, "difference": None, "words": ""}},
          "zero": zero, "hostile": hostile, "rate": rate, "equal": equal, "bare": bare,
-         "unserved": unserved, "both": both}
+         "unserved": unserved, "both": both,
+         "server": server}
