@@ -135,8 +135,8 @@ def share_bar(total):
 def calls_of(report, arm):
     """Where one arm's calls went."""
     total = figures.statistics_of(report, arm)
-    rows = [["served", reading(total["served"]), "answered by a reset"],
-            ["forwarded", reading(total["forwarded"]), "given to the kernel" + ", for these reasons:" * bool(total["forwarded"])]]
+    why = "given to the kernel, for these reasons:" if total["forwarded"] else "given to the kernel"
+    rows = [["served", reading(total["served"]), "answered by a reset"], ["forwarded", reading(total["forwarded"]), why]]
     declined = sorted((total.get("declined") or {}).items(), key=lambda item: -item[1])
     rows += [[reason, reading(count), REASONS.get(reason, "")] for reason, count in declined if count]
     return [tag("h3", label(report, arm)), tag("p", counters.line(total)), share_bar(total),
@@ -147,7 +147,8 @@ def calls_of(report, arm):
 def rules_of(total):
     rows = [[tag("code", row["rule"]), *(reading(row.get(key)) for key in ("matched", "served", "forwarded"))]
             for row in total.get("rules") or []]
-    return table("By rule; a call may match several", ["rule", "matched", "served", "forwarded"], rows) if rows else None
+    head = ["rule", "matched", "served", "forwarded"]
+    return table("By rule; a call may match several", head, rows) if rows else None
 
 
 def calls_section(report):

@@ -1,4 +1,4 @@
-"""Do the figures on a page, as (exact value, shown text), equal those of its report? Worked out from the report anew."""
+"""Do the figures on a page, as (exact value, shown text), equal those of its report? Worked out anew from that."""
 
 import decimal
 import statistics
