@@ -11,8 +11,12 @@ BOLD, PLAIN = "\033[1m", "\033[0m"
 
 
 def number(value):
-    """Four significant digits, with thousands set apart."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    """Four significant digits or more, with thousands set apart, in at most 11 characters."""
+    return f"{value:,.0f}" if 1000 <= value < 1e9 else f"{value:.4g}"
+
+
+def ratio_text(value):
+    return f"{value:.3f}" if 0.001 <= value < 10 else number(value)
 
 
 FIGURES = [("cpu_seconds", "CPU seconds", number), ("peak_rss_bytes", "peak RSS", counters.size),
@@ -37,12 +41,12 @@ def ratio_words(report):
     verdict = report["verdict"]
     if verdict["ratio"] is None:
         return ""
-    interval = "" if verdict["low"] is None else f" ({verdict['low']:.3f} to {verdict['high']:.3f})"
-    return f"{verdict['ratio']:.3f} x {comparative(report['metric'])[0]}{interval}"
+    interval = "" if verdict["low"] is None else f" ({ratio_text(verdict['low'])} to {ratio_text(verdict['high'])})"
+    return f"{ratio_text(verdict['ratio'])} x {comparative(report['metric'])[0]}{interval}"
 
 
 def row(what, values, words):
-    return f"{what:<20} {values[0]:>12} {values[1]:>12}  {words}".rstrip()
+    return f"{what:<21} {values[0]:>11} {values[1]:>11}  {words}".rstrip()
 
 
 def medians(report, figure, write):
@@ -109,7 +113,7 @@ class Progress:
         a, b = pair.a.figures["value"], pair.b.figures["value"]
         ratio, = improvements([pair], self.metric["better"])
         place = f"pair {pair_number} of {self.count}" if pair_number > 0 else "warm-up"
-        self.say(f"{place}: a {number(a)}, b {number(b)}, {ratio:.3f} x {comparative(self.metric)[0]}")
+        self.say(f"{place}: a {number(a)}, b {number(b)}, {ratio_text(ratio)} x {comparative(self.metric)[0]}")
 
     def close(self):
         """Leaves the terminal's line empty."""
