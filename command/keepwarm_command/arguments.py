@@ -72,7 +72,8 @@ class Parser(argparse.ArgumentParser):
 def die_of(number):
     """Ends this process by a signal, so that whoever waits for it sees the same as from any other program."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL)
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # where the signal does not end a process

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import namedtuple
 
-from keepwarm_command import counters, launch, live
+from keepwarm_command import counters, launch
 from keepwarm_command.processes import Tree, end_all, read_text, spawn
 from keepwarm_command.servers import Server
 
@@ -63,12 +63,6 @@ def timeline(samples):
             for sample in thin(samples)]
 
 
-def private_folder():
-    """A temporary folder for the library's files, in memory where there is such a place."""
-    shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
-    return tempfile.TemporaryDirectory(prefix="keepwarm-ab-", dir=shared_memory)
-
-
 class Runner:
     """Runs arms of a workload, one at a time."""
 
@@ -80,7 +74,7 @@ class Runner:
 
     def run(self, arm):
         """One Run of an arm. Raises Failed, NeverReady, CannotRun. Nothing is left running."""
-        with private_folder() as folder, tempfile.TemporaryFile() as output, contextlib.ExitStack() as stack:
+        with launch.folder_for("ab") as folder, tempfile.TemporaryFile() as output, contextlib.ExitStack() as stack:
             stack.callback(end_all)
             measure = self.measure_server if self.workload.server else self.measure_command
             figures = measure(arm, self.environment(arm, folder), output)
@@ -96,13 +90,13 @@ class Runner:
 
     def read_counters(self, folder):
         """The statistics of a run's processes: as they wrote them, or where they were killed from live files."""
-        documents = {document["pid"]: document for document in counters.read_folder(folder)}
+        documents = counters.read_folder(folder)
         if self.live:
-            seen = map(live.read, pathlib.Path(folder).glob("*.live"))
-            killed = [last for last in seen if last["calls"] > documents.get(last["pid"], {}).get("calls", 0)]
-            documents |= {last["pid"]: last for last in killed}
-            self.live = bool(killed)
-        return list(documents.values())
+            for path in pathlib.Path(folder).glob("*.live"):
+                path.unlink()
+            written = counters.read_folder(folder)
+            self.live = sum(one["calls"] for one in written) < sum(one["calls"] for one in documents)
+        return documents
 
     def measure_command(self, arm, environment, output):
         """The command's time or metric; CPU time and faults of all its processes."""
