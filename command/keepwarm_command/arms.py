@@ -36,7 +36,8 @@ def parse_settings(text):
 
 def has_keepwarm(settings):
     """Whether the settings of an arm put the library into it."""
-    return bool(settings.rules or settings.options or {"KEEPWARM", "KEEPWARM_REGIONS"} & set(settings.variables))
+    return bool(settings.rules or settings.options or settings.variables.get("KEEPWARM_REGIONS")
+                or settings.variables.get("KEEPWARM"))
 
 
 def with_keepwarm(settings, options, base):
