@@ -30,6 +30,36 @@ static bool starts_with(const char *bytes, const char *words)
     return strncmp(bytes, words, strlen(words)) == 0;
 }
 
+/* The library's JSON, with what another process found under mode=ab in its place. */
+static void print_json(const struct text *text, json_t *ab)
+{
+    json_t *root = json_loadb(text->bytes, text->length, 0, NULL);
+    json_object_set(root, "ab", ab);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    printf("\n");
+    json_decref(root);
+}
+
+/* A line for each verdict: its words, and its interval when there is one. */
+static void print_verdicts(const json_t *ab)
+{
+    const char *name;
+    json_t *verdict;
+    json_object_foreach((json_t *)ab, name, verdict)
+    {
+        const char *words = json_string_value(json_object_get(verdict, "words"));
+        const json_t *low = json_object_get(verdict, "low"), *high = json_object_get(verdict, "high");
+        if (!words)
+            continue;
+        printf("  ab, %s, on/off: ", name);
+        if (low && high)
+            printf("%.3f (%.3f to %.3f, %lld pairs): ", json_number_value(json_object_get(verdict, "median")),
+                   json_number_value(low), json_number_value(high),
+                   json_integer_value(json_object_get(verdict, "pairs")));
+        printf("%s\n", words);
+    }
+}
+
 static int print_statistics(const struct statistics *statistics, enum form form)
 {
     static char bytes[1 << 20];
@@ -41,7 +71,12 @@ static int print_statistics(const struct statistics *statistics, enum form form)
         statistics_openmetrics(&statistics->report, &text);
     else
         statistics_text(&statistics->report, &text);
-    fwrite(text.bytes, 1, text.length, stdout);
+    if (form == FORM_JSON && statistics->ab)
+        print_json(&text, statistics->ab);
+    else
+        fwrite(text.bytes, 1, text.length, stdout);
+    if (form != FORM_JSON && form != FORM_PROM)
+        print_verdicts(statistics->ab);
     return finish_output(0);
 }
 

@@ -121,6 +121,7 @@ const char *live_read(const char *bytes, size_t length, struct statistics *stati
     report->arm = strcmp(report->mode, "off") == 0 ? "off" : "on";
     read_rules(page, statistics);
     read_counters(bytes, &layout, statistics);
+    statistics->ab = json_loads(page + LIVE_PAIRS, 0, NULL);
     return NULL;
 }
 

@@ -1,6 +1,5 @@
 #include "command/statistics_file.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,6 +122,8 @@ const char *statistics_read_json(const char *bytes, size_t length, struct statis
         statistics->report.arm = words(statistics, root, "arm");
         take_rules(statistics, root);
         take_sites(statistics, root);
+        json_t *ab = json_object_get(root, "ab");
+        statistics->ab = json_object_size(ab) ? json_incref(ab) : NULL;
     } else {
         snprintf(problem, sizeof problem, "its schema is %.60s, not keepwarm-stats/1",
                  schema ? schema : "missing");

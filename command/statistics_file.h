@@ -2,6 +2,7 @@
 #ifndef COMMAND_STATISTICS_FILE_H
 #define COMMAND_STATISTICS_FILE_H
 
+#include <jansson.h>
 #include <stddef.h>
 
 #include "shim/statistics_format.h"
@@ -13,11 +14,12 @@ struct statistics {
     struct report report;
     struct rules rules;
     struct sites sites;
+    json_t *ab;       /* what mode=ab has found, as the library writes it; NULL when there is nothing */
     struct text text; /* of its strings, each terminated */
     char bytes[STATISTICS_TEXT];
 };
 
-/* Makes it empty. */
+/* Makes it empty; what it held is not freed. */
 void statistics_start(struct statistics *statistics);
 
 /* Keeps a copy of a string, cut short when there is no more room. */

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 from keepwarm_command.arguments import Failure, die_of
 
@@ -29,32 +30,35 @@ def become(command, environment):
 
 
 def start(command, environment):
-    """Starts a command and returns its pid; from here on, wait() must follow. Raises Failure when it cannot."""
+    """Starts a command: a Popen, which wait() must follow. Raises Failure when it cannot be started."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON | {signal.SIGCHLD})
     try:
-        return os.posix_spawnp(command[0], command, environment, setsigmask=before, setsigdef=CHANGED_BY_PYTHON)
+        # posix_spawn would be simpler, but glibc's leaves signals 32 and 33 ignored in the child.
+        return subprocess.Popen(command, env=environment, restore_signals=True,
+                                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before))
     except OSError as error:
         raise cannot_start(command, error) from None
 
 
-def wait(child):
-    """Passes signals on until the child has ended, and stops when it stops. Returns its wait status."""
+def wait(process):
+    """Passes signals on until the child has ended, and stops when it stops. Returns its exit status, or -SIGNAL."""
     while True:
         told = signal.sigwaitinfo(PASSED_ON | {signal.SIGCHLD})
         if told.si_signo != signal.SIGCHLD:
             if told.si_code != SI_KERNEL:
-                os.kill(child, told.si_signo)
+                os.kill(process.pid, told.si_signo)
             continue
-        pid, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
+        pid, status = os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED)
         if pid and not os.WIFSTOPPED(status):
-            return status
+            process.returncode = os.waitstatus_to_exitcode(status)
+            return process.returncode
         if pid and os.WSTOPSIG(status) in JOB_CONTROL:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def end_as(status):
-    """Exit status for a wait status; a child that died of a signal has this process die of the same one."""
-    if os.WIFSIGNALED(status):
-        die_of(os.WTERMSIG(status))
-    return os.WEXITSTATUS(status)
+    """The exit status for what wait() returned; for a signal, this process dies of the same one."""
+    if status < 0:
+        die_of(-status)
+    return status

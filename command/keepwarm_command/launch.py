@@ -55,7 +55,7 @@ def add_settings(parser):
     parser.add_argument("-r", "--rule", action="append", default=[], metavar="RULE",
                         help="which memory to serve, as in KEEPWARM_REGIONS, and in place of it; may be repeated")
     parser.add_argument("-o", "--option", action="append", default=[], metavar="KEY=VALUE",
-                        help="how to serve it, as in KEEPWARM, and before what that says; may be repeated")
+                        help="how to serve it, as in KEEPWARM, and winning over what that says; may be repeated")
 
 
 def settings(options):
