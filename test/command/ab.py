@@ -8,6 +8,8 @@ import subprocess
 from command import KEEPWARM, CommandTest, environment, keepwarm
 
 METRIC = ("--metric", "speed=([-0-9.einfa]+)")
+# How long sleeps in these tests: for ever, and a word that no other process has in its command line.
+SLEEPS = [f"{number}{os.getpid():07}" for number in (1, 2)]
 # Prints a metric that the arm's variable X sets.
 SPEED = ("sh", "-c", "echo speed=$X")
 
@@ -36,7 +38,7 @@ class AbTest(CommandTest):
 
     def ab(self, *arguments, **more):
         """keepwarm ab with six pairs and a report in self.report (None if none was written)."""
-        done = keepwarm("ab", "-n", "6", "--json", self.path("report"), *arguments, **more)
+        done = keepwarm("ab", "-n", "6", "--json", self.path("report"), *arguments, timeout=300, **more)
         self.read_report()
         return done
 
@@ -49,7 +51,7 @@ class AbTest(CommandTest):
 
     def start(self, *arguments):
         """keepwarm ab as a process, its errors in a pipe."""
-        return subprocess.Popen([KEEPWARM, "ab", "--json", self.path("report"), *arguments], env=environment(),
+        return subprocess.Popen([KEEPWARM, "ab", "--json", self.path("report"), "--html", self.path("page"), *arguments], env=environment(),
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def read_rows(self, name):
