@@ -97,6 +97,8 @@ def run(main):
 def end_with(subcommand, main):
     """Runs main() and exits with the status it returns. What it raises of Failure and OSError becomes one line."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.exit(run(main))
     except KeyboardInterrupt:
         die_of(signal.SIGINT)
