@@ -136,7 +136,7 @@ def calls_of(report, arm):
     """Where one arm's calls went."""
     total = figures.statistics_of(report, arm)
     rows = [["served", reading(total["served"]), "answered by a reset"],
-            ["forwarded", reading(total["forwarded"]), "given to the kernel, for these reasons:"]]
+            ["forwarded", reading(total["forwarded"]), "given to the kernel" + ", for these reasons:" * bool(total["forwarded"])]]
     declined = sorted((total.get("declined") or {}).items(), key=lambda item: -item[1])
     rows += [[reason, reading(count), REASONS.get(reason, "")] for reason, count in declined if count]
     return [tag("h3", label(report, arm)), tag("p", counters.line(total)), share_bar(total),
