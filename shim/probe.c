@@ -123,7 +123,8 @@ int probe_files(void)
 }
 
 /* The child raises no SIGCHLD, and leaves no core: a limit of 1 stops the handlers that a limit of 0 does not
-   (fs/coredump.c), and PR_SET_DUMPABLE would take /proc/self from an unprivileged child, who then tries nothing. */
+   (fs/coredump.c), and PR_SET_DUMPABLE would take /proc/self from an unprivileged child, who then tries
+   nothing. */
 int probe_in_child(probe_part *part)
 {
     const struct rlimit no_core = {1, 1};

@@ -30,8 +30,8 @@ static inline bool probe_child_survives(probe_part *part)
 }
 
 /* One question each, put with a page of ours: does PAGEMAP_SCAN find it dirty, does PROCMAP_QUERY know its
-   mapping, does msync tell that it is not locked? Return 0 or a negative errno, ENOTTY where the kernel has no
-   such call. */
+   mapping, does msync tell that it is not locked? Return 0 or a negative errno, ENOTTY where the kernel has
+   no such call. */
 int probe_scan(const struct scan_files *files);
 int probe_query(const struct scan_files *files);
 int probe_locks(void);
