@@ -95,9 +95,16 @@ static void read_counters(const char *bytes, const struct layout *layout, struct
     for (const char *names = layout->declined; next_word(&names, name, sizeof name); word++)
         if (reason_of(name) >= 0)
             counters->declined[reason_of(name)] = sum_of(bytes, layout, word);
-    for (unsigned rule = 0; rule < statistics->rules.count; rule++, word += 3)
-        counters->rule[rule] = (struct rule_counters){
-            sum_of(bytes, layout, word), sum_of(bytes, layout, word + 1), sum_of(bytes, layout, word + 2)};
+    for (unsigned rule = 0; rule < statistics->rules.count; rule++, word += 4) {
+        counters->rule[rule] =
+            (struct rule_counters){sum_of(bytes, layout, word), sum_of(bytes, layout, word + 1),
+                                   sum_of(bytes, layout, word + 2), sum_of(bytes, layout, word + 3)};
+        /* The blocks are not written at one moment: what one thread gave back may be seen before what another
+           kept. */
+        uint64_t kept = (int64_t)counters->rule[rule].kept > 0 ? counters->rule[rule].kept : 0;
+        statistics->report.kept_by_rule[rule] = kept;
+        statistics->report.kept += kept;
+    }
 }
 
 const char *live_read(const char *bytes, size_t length, struct statistics *statistics)

@@ -78,7 +78,8 @@ static void take_rules(struct statistics *statistics, const json_t *root)
         if (place < 0)
             break;
         statistics->report.counters.rule[place] =
-            (struct rule_counters){number(row, "matched"), number(row, "served"), number(row, "forwarded")};
+            (struct rule_counters){number(row, "matched"), number(row, "served"), number(row, "forwarded"),
+                                   number(row, "kept_bytes")};
         statistics->report.kept_by_rule[place] = number(row, "kept_bytes");
     }
 }

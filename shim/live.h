@@ -9,7 +9,7 @@
      blocks COUNT OFFSET WORDS      bytes; words of 8 bytes a block, native byte order
      counters NAME...               the first words of a block
      declined NAME...               the next words
-     rules COUNT                    then matched, served, forwarded of each of RULES_MAX rules
+     rules COUNT                    then matched, served, forwarded, kept of each of RULES_MAX rules
      rule TEXT                      a line for each of COUNT rules
    Behind the text, in the same page:
      at LIVE_SWITCH, one byte for others to write: '0' switches the process to forwarding, anything else back.
