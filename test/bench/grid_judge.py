@@ -1,0 +1,100 @@
+"""What the rounds of the grid say: pure functions from measured rows to ratios.
+
+A row is a dictionary with strategy, round and figures, as grid_point prints them."""
+
+import math
+import statistics
+
+RIVALS = ("real", "blind", "scan", "intree")
+OURS = ("keepwarm-check", "keepwarm-cache")
+CHEAP_NS = 2000  # below this cost of a cycle, what counts against the real call is nanoseconds, not a ratio
+
+
+def by_strategy(rows, figure):
+    """{strategy: {round: value}} of one figure."""
+    table = {}
+    for row in rows:
+        table.setdefault(row["strategy"], {})[row["round"]] = row[figure]
+    return table
+
+
+def choose_best(table, rivals, rounds):
+    """The rival with the highest median over these rounds."""
+    return max((rival for rival in rivals if rival in table),
+               key=lambda rival: statistics.median(table[rival][round_] for round_ in rounds))
+
+
+def ratio(table, ours, rival, rounds):
+    """The median of the ratios within rounds."""
+    return statistics.median(table[ours][round_] / table[rival][round_] for round_ in rounds)
+
+
+def halves(table):
+    """The rounds to choose in, and those to compare in: with a single round, the same."""
+    rounds = sorted(next(iter(table.values())))
+    return rounds[::2], rounds[1::2] or rounds
+
+
+def against_best(table, ours, rivals=RIVALS):
+    """(name of the best rival, ratio to it): it is chosen in one half of the rounds and compared in the other, so
+    that the luckiest of several equals has no advantage. Higher figures are better."""
+    choosing, comparing = halves(table)
+    best = choose_best(table, rivals, choosing)
+    return best, ratio(table, ours, best, comparing)
+
+
+def inverted(table):
+    """A table of costs as one of speeds. A cost of nothing is a nanosecond's."""
+    return {name: {round_: 1 / max(value, 1) for round_, value in rounds.items()} for name, rounds in table.items()}
+
+
+def medians(rows, figure):
+    """{strategy: median over the rounds}."""
+    return {name: statistics.median(rounds.values()) for name, rounds in by_strategy(rows, figure).items()}
+
+
+def cycle_ns(cycles_per_second, workers):
+    """What a cycle takes one worker."""
+    return workers * 1e9 / cycles_per_second if cycles_per_second else math.inf
+
+
+def judge(rows, workers):
+    """One point's verdict: for each of keepwarm's strategies, ratios to the best rival and to the real call."""
+    cycles = by_strategy(rows, "cycles_per_second")
+    resets = inverted(by_strategy(rows, "reset_ns"))
+    rounds = sorted(next(iter(cycles.values())))
+    real_ns = cycle_ns(statistics.median(cycles["real"].values()), workers)
+    verdict = {"real_ns": real_ns}
+    for ours in (name for name in OURS if name in cycles):
+        best, to_best = against_best(cycles, ours)
+        best_reset, reset_to_best = against_best(resets, ours)
+        to_real = ratio(cycles, ours, "real", rounds)
+        verdict[ours] = {"best": best, "to_best": to_best, "best_reset": best_reset,
+                         "reset_to_best": reset_to_best, "to_real": to_real,
+                         "over_real_ns": statistics.median(
+                             cycle_ns(cycles[ours][round_], workers) - cycle_ns(cycles["real"][round_], workers)
+                             for round_ in rounds)}
+    return verdict
+
+
+def holds_against_real(verdict, ours):
+    """At least 0.97 of the real call where a cycle costs it over 2 us; below that, at most 100 ns more."""
+    if verdict["real_ns"] > CHEAP_NS:
+        return verdict[ours]["to_real"] >= 0.97
+    return verdict[ours]["over_real_ns"] <= 100
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(math.log(value) for value in values))
+
+
+def tenths(rows, strategy, figure="cycles_per_second"):
+    """The last round's figure over the first's, of one strategy."""
+    rounds = by_strategy(rows, figure)[strategy]
+    return rounds[max(rounds)] / rounds[min(rounds)]
+
+
+def last(rows, strategy, figure):
+    """The figure of the last round."""
+    rounds = by_strategy(rows, figure)[strategy]
+    return rounds[max(rounds)]
