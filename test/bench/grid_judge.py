@@ -5,8 +5,6 @@ A row is a dictionary with strategy, round and figures, as grid_point prints the
 import math
 import statistics
 
-RIVALS = ("real", "blind", "scan", "intree")
-OURS = ("keepwarm-check", "keepwarm-cache")
 CHEAP_NS = 2000  # below this cost of a cycle, what counts against the real call is nanoseconds, not a ratio
 
 
@@ -18,10 +16,19 @@ def by_strategy(rows, figure):
     return table
 
 
-def choose_best(table, rivals, rounds):
+def ours_of(table):
+    """The strategies that are keepwarm's."""
+    return sorted(name for name in table if name.startswith("keepwarm"))
+
+
+def rivals_of(table):
+    """The others."""
+    return sorted(set(table) - set(ours_of(table)))
+
+
+def choose_best(table, rounds):
     """The rival with the highest median over these rounds."""
-    return max((rival for rival in rivals if rival in table),
-               key=lambda rival: statistics.median(table[rival][round_] for round_ in rounds))
+    return max(rivals_of(table), key=lambda rival: statistics.median(table[rival][round_] for round_ in rounds))
 
 
 def ratio(table, ours, rival, rounds):
@@ -35,11 +42,11 @@ def halves(table):
     return rounds[::2], rounds[1::2] or rounds
 
 
-def against_best(table, ours, rivals=RIVALS):
+def against_best(table, ours):
     """(name of the best rival, ratio to it): it is chosen in one half of the rounds and compared in the other, so
     that the luckiest of several equals has no advantage. Higher figures are better."""
     choosing, comparing = halves(table)
-    best = choose_best(table, rivals, choosing)
+    best = choose_best(table, choosing)
     return best, ratio(table, ours, best, comparing)
 
 
@@ -65,7 +72,7 @@ def judge(rows, workers):
     rounds = sorted(next(iter(cycles.values())))
     real_ns = cycle_ns(statistics.median(cycles["real"].values()), workers)
     verdict = {"real_ns": real_ns}
-    for ours in (name for name in OURS if name in cycles):
+    for ours in ours_of(cycles):
         best, to_best = against_best(cycles, ours)
         best_reset, reset_to_best = against_best(resets, ours)
         to_real = ratio(cycles, ours, "real", rounds)

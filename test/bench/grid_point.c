@@ -230,17 +230,19 @@ static void preload(const struct settings *settings, char **argv)
     die("starting again");
 }
 
-/* In step with the workers, prints what they found: sums over workers for what adds up, else means. */
+/* In step with the workers, prints what they found: sums over workers for what adds up, else means; of the
+   processes, the largest. */
 static void conduct(const struct plan *plan, struct meeting *meeting)
 {
     size_t workers = plan->threads * plan->processes;
-    puts("strategy,round,cycles_per_second,reset_ns,faults_per_cycle,system_ns_per_cycle,resident_bytes,"
-         "bystander_per_second,bystander_slowest_ns");
+    puts("strategy,rule,round,cycles_per_second,reset_ns,faults_per_cycle,system_ns_per_cycle,resident_bytes,"
+         "process_bytes,bystander_per_second,bystander_slowest_ns");
     for (size_t step = 0; step < plan->rounds * plan->chosen_count; step++) {
         size_t round = step / plan->chosen_count;
         atomic_store(&meeting->running, workers);
         grid_meet(meeting);
         grid_meet(meeting);
+        const struct strategy *strategy = plan->chosen[grid_order(plan, round, step % plan->chosen_count)];
         struct result sum = {0};
         for (size_t i = 0; i < workers; i++) {
             const struct result *result = &meeting->results[i];
@@ -249,11 +251,12 @@ static void conduct(const struct plan *plan, struct meeting *meeting)
             sum.faults += result->faults / (double)workers;
             sum.system_ns += result->system_ns / (double)workers;
             sum.resident += result->resident;
+            sum.process = result->process > sum.process ? result->process : sum.process;
         }
-        printf("%s,%zu,%.2f,%.1f,%.4f,%.1f,%.0f,%.1f,%.0f\n",
-               plan->chosen[grid_order(plan, round, step % plan->chosen_count)]->name, round,
-               sum.cycles_per_second, sum.reset_ns, sum.faults, sum.system_ns, sum.resident,
-               meeting->bystander.cycles_per_second, meeting->bystander.slowest_ns);
+        printf("%s,\"%s\",%zu,%.2f,%.1f,%.4f,%.1f,%.0f,%.0f,%.1f,%.0f\n", strategy->name,
+               strategy->rule ? strategy->rule : "", round, sum.cycles_per_second, sum.reset_ns, sum.faults,
+               sum.system_ns, sum.resident, sum.process, meeting->bystander.cycles_per_second,
+               meeting->bystander.slowest_ns);
     }
 }
 

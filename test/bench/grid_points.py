@@ -106,7 +106,7 @@ def full():
 
 def tables():
     """A page and less: a table of 640 bytes is passed with its length, and all of its page goes."""
-    return [Point(PAGE, 1, "scattered", threads=threads, call=call)
+    return [Point(PAGE, 1, "dense", threads=threads, call=call)
             for call in (0, 640) for threads in (1, 2)]
 
 

@@ -120,12 +120,24 @@ static void measure_resets(struct worker *worker, size_t strategy)
     worker->result->reset_ns = spread_of(samples, count).median;
 }
 
+/* What the kernel counts as resident for this process, in bytes. */
+static double process_resident(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    size_t all = 0, resident = 0;
+    if (!file || fscanf(file, "%zu %zu", &all, &resident) != 2)
+        die("/proc/self/statm");
+    fclose(file);
+    return (double)(resident * PAGE);
+}
+
 static void measure_resident(struct worker *worker, size_t strategy)
 {
     const struct pool *pool = &worker->pools[strategy];
     uint64_t turn = worker->turns[strategy]++;
     worker->sum += grid_use(pool, worker->plan->set, turn);
     worker->result->resident = (double)grid_resident(pool, worker->kit.raw.pagemap);
+    worker->result->process = process_resident();
     reset(worker, strategy, grid_slot(pool, turn));
 }
 

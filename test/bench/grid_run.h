@@ -38,7 +38,8 @@ struct result {
     double reset_ns; /* the median of the resets alone; not measured with --cycles */
     double faults;   /* a cycle */
     double system_ns;
-    double resident;   /* bytes, before a reset */
+    double resident;   /* bytes of its slots, before a reset */
+    double process;    /* resident bytes of its whole process, all strategies' slots included, then */
     double slowest_ns; /* of the bystander's steps */
 };
 
