@@ -31,9 +31,22 @@ def choose_best(table, rounds):
     return max(rivals_of(table), key=lambda rival: statistics.median(table[rival][round_] for round_ in rounds))
 
 
+def ratios(table, ours, rival, rounds):
+    """The ratios within rounds."""
+    return [table[ours][round_] / table[rival][round_] for round_ in rounds]
+
+
 def ratio(table, ours, rival, rounds):
-    """The median of the ratios within rounds."""
-    return statistics.median(table[ours][round_] / table[rival][round_] for round_ in rounds)
+    """Their median."""
+    return statistics.median(ratios(table, ours, rival, rounds))
+
+
+def quartiles(values):
+    """(first, third) quartile; of a single value, twice that."""
+    if len(values) < 2:
+        return values[0], values[0]
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return first, third
 
 
 def halves(table):
@@ -43,11 +56,11 @@ def halves(table):
 
 
 def against_best(table, ours):
-    """(name of the best rival, ratio to it): it is chosen in one half of the rounds and compared in the other, so
+    """(name of the best rival, ratios to it): it is chosen in one half of the rounds and compared in the other, so
     that the luckiest of several equals has no advantage. Higher figures are better."""
     choosing, comparing = halves(table)
     best = choose_best(table, choosing)
-    return best, ratio(table, ours, best, comparing)
+    return best, ratios(table, ours, best, comparing)
 
 
 def inverted(table):
@@ -66,7 +79,8 @@ def cycle_ns(cycles_per_second, workers):
 
 
 def judge(rows, workers):
-    """One point's verdict: for each of keepwarm's strategies, ratios to the best rival and to the real call."""
+    """One point's verdict: for each of keepwarm's strategies, ratios to the best rival (with their quartiles) and to
+    the real call."""
     cycles = by_strategy(rows, "cycles_per_second")
     resets = inverted(by_strategy(rows, "reset_ns"))
     rounds = sorted(next(iter(cycles.values())))
@@ -75,9 +89,10 @@ def judge(rows, workers):
     for ours in ours_of(cycles):
         best, to_best = against_best(cycles, ours)
         best_reset, reset_to_best = against_best(resets, ours)
-        to_real = ratio(cycles, ours, "real", rounds)
-        verdict[ours] = {"best": best, "to_best": to_best, "best_reset": best_reset,
-                         "reset_to_best": reset_to_best, "to_real": to_real,
+        low, high = quartiles(to_best)
+        verdict[ours] = {"best": best, "to_best": statistics.median(to_best), "to_best_low": low, "to_best_high": high,
+                         "best_reset": best_reset, "reset_to_best": statistics.median(reset_to_best),
+                         "to_real": ratio(cycles, ours, "real", rounds),
                          "over_real_ns": statistics.median(
                              cycle_ns(cycles[ours][round_], workers) - cycle_ns(cycles["real"][round_], workers)
                              for round_ in rounds)}

@@ -31,8 +31,8 @@ def point_rows(found):
             ours = verdict.get(strategy, {})
             yield {"point": point.name, **point._asdict(), "strategy": strategy,
                    **{figure: median_of(rows, strategy, figure) for figure in FIGURES},
-                   **{key: ours.get(key, "") for key in ("best", "to_best", "best_reset", "reset_to_best", "to_real",
-                                                         "over_real_ns")}}
+                   **{key: ours.get(key, "") for key in ("best", "to_best", "to_best_low", "to_best_high", "best_reset",
+                                                         "reset_to_best", "to_real", "over_real_ns")}}
 
 
 def summary_of(found, ours):
@@ -48,7 +48,8 @@ def summary_of(found, ours):
            f"{sum(value >= 0.95 for value in resets)} points, {grid_judge.geometric_mean(resets):.3f}")
     yield f"  the worst {WORST}:"
     for point, _, verdict in sorted(found, key=lambda item: item[2][ours]["to_best"])[:WORST]:
-        yield (f"    {verdict[ours]['to_best']:6.3f} of {verdict[ours]['best']:<7} "
+        yield (f"    {verdict[ours]['to_best']:6.3f} ({verdict[ours]['to_best_low']:.3f} to "
+               f"{verdict[ours]['to_best_high']:.3f}) of {verdict[ours]['best']:<7} "
                f"(reset alone {verdict[ours]['reset_to_best']:6.3f} of {verdict[ours]['best_reset']:<7})  {point.name}")
     yield (f"  against the real call: {len(found) - len(behind_real)} of {len(found)} points hold (0.97, or 100 ns "
            f"where its cycle takes under 2 us); {'the others' if behind_real else 'no others'}:")
@@ -90,7 +91,7 @@ def promise_lines(promises):
 
 
 def draw(folder, found):
-    """Drawings of both ratios at all points. Without matplotlib: a line that says so."""
+    """Drawings of the ratios at all points, with quartiles. Without matplotlib: a line that says so."""
     try:
         from keepwarm_command import plots
     except ImportError as error:
@@ -98,12 +99,11 @@ def draw(folder, found):
         return
     for first in range(0, len(found), CHART_POINTS):
         some = found[first:first + CHART_POINTS]
-        series = {f"{ours} over {rival}": [(verdict[ours][key],) * 3 for _, _, verdict in some]
-                  for ours, rival, key in (("keepwarm-cache", "best rival", "to_best"),
-                                           ("keepwarm-check", "best rival", "to_best"),
-                                           ("keepwarm-cache", "real", "to_real"))}
-        drawing = plots.ratio_points("grid", "Speed of keepwarm over that of others", [point.name for point, *_ in some],
-                                     series, size=(9, 1 + 0.3 * len(some)))
+        series = {f"{ours} over the best rival": [
+            tuple(verdict[ours][key] for key in ("to_best", "to_best_low", "to_best_high")) for _, _, verdict in some]
+            for ours in ("keepwarm-cache", "keepwarm-check")}
+        drawing = plots.ratio_points("grid", "Speed of keepwarm over that of the best rival",
+                                     [point.name for point, *_ in some], series, size=(9, 1 + 0.3 * len(some)))
         (folder / f"points-{first // CHART_POINTS + 1}.svg").write_text(plots.standalone(drawing), encoding="utf-8")
 
 
