@@ -62,6 +62,11 @@ class Point(NamedTuple):
         return ", ".join(words)
 
     @property
+    def label(self):
+        """The name without what most points have, for a plot."""
+        return ", ".join(word for word in self.name.split(", ") if word not in ("anon", "stable", "1t", "1p"))
+
+    @property
     def bytes_needed(self):
         """Memory that all strategies together keep."""
         touched = self.range if self.set == "wandering" and self.dirty else (self.dirty + self.read) * PAGE

@@ -103,7 +103,7 @@ def draw(folder, found):
             tuple(verdict[ours][key] for key in ("to_best", "to_best_low", "to_best_high")) for _, _, verdict in some]
             for ours in ("keepwarm-cache", "keepwarm-check")}
         drawing = plots.ratio_points("grid", "Speed of keepwarm over that of the best rival",
-                                     [point.name for point, *_ in some], series, size=(9, 1 + 0.3 * len(some)))
+                                     [point.label for point, *_ in some], series, size=(9, 1 + 0.3 * len(some)))
         (folder / f"points-{first // CHART_POINTS + 1}.svg").write_text(plots.standalone(drawing), encoding="utf-8")
 
 
