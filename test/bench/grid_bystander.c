@@ -4,10 +4,7 @@
 #include "test/bench/bench.h"
 #include "test/bench/direct.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define OWN_BYTES ((size_t)16 << 20)
 
@@ -43,34 +40,24 @@ static void do_step(enum bystander kind, unsigned char *own, size_t step)
         protect(own, step);
 }
 
-/* How long this thread has waited for a CPU so far, in ns. */
-static uint64_t waited_for_cpu(int schedstat)
-{
-    char text[64] = "";
-    unsigned long long ran, waited;
-    if (pread(schedstat, text, sizeof text - 1, 0) <= 0 || sscanf(text, "%llu %llu", &ran, &waited) != 2)
-        die("/proc/thread-self/schedstat");
-    return waited;
-}
-
 /* How long a step takes, without the time in which another thread had the CPU: what is left of a slow one is
    the wait for a lock. */
-static uint64_t time_step(const struct worker *worker, unsigned char *own, size_t step, int schedstat)
+static uint64_t time_step(const struct worker *worker, unsigned char *own, size_t step)
 {
-    uint64_t waited = waited_for_cpu(schedstat), start = now_ns();
+    uint64_t waited = waited_for_cpu_ns(), start = now_ns();
     do_step(worker->plan->bystander, own, step);
     uint64_t passed = now_ns() - start;
-    waited = waited_for_cpu(schedstat) - waited;
+    waited = waited_for_cpu_ns() - waited;
     return passed > waited ? passed - waited : 0;
 }
 
-static struct result stand_by_once(const struct worker *worker, unsigned char *own, int schedstat)
+static struct result stand_by_once(const struct worker *worker, unsigned char *own)
 {
     uint64_t start = now_ns(), slowest = 0;
     size_t steps = 0;
     while (atomic_load_explicit(&worker->meeting->running, memory_order_relaxed)) {
         if (worker->plan->bystander == BYSTANDER_MPROTECT) {
-            uint64_t passed = time_step(worker, own, steps, schedstat);
+            uint64_t passed = time_step(worker, own, steps);
             slowest = passed > slowest ? passed : slowest;
         } else
             do_step(worker->plan->bystander, own, steps);
@@ -89,12 +76,9 @@ void *grid_stand_by(void *argument)
     unsigned char *own = mmap(NULL, OWN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (own == MAP_FAILED)
         die("the bystander's memory");
-    int schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
-    if (schedstat < 0)
-        die("/proc/thread-self/schedstat");
     for (size_t i = 0; i < plan->rounds * plan->chosen_count; i++) {
         grid_meet(worker->meeting);
-        worker->meeting->bystander = stand_by_once(worker, own, schedstat);
+        worker->meeting->bystander = stand_by_once(worker, own);
         grid_meet(worker->meeting);
     }
     return NULL;

@@ -235,7 +235,8 @@ static void preload(const struct settings *settings, char **argv)
 static void conduct(const struct plan *plan, struct meeting *meeting)
 {
     size_t workers = plan->threads * plan->processes;
-    puts("strategy,rule,round,cycles_per_second,reset_ns,faults_per_cycle,system_ns_per_cycle,resident_bytes,"
+    puts("strategy,rule,round,cycles_per_second,waited_share,reset_ns,faults_per_cycle,system_ns_per_cycle,"
+         "resident_bytes,"
          "process_bytes,bystander_per_second,bystander_slowest_ns");
     for (size_t step = 0; step < plan->rounds * plan->chosen_count; step++) {
         size_t round = step / plan->chosen_count;
@@ -247,16 +248,17 @@ static void conduct(const struct plan *plan, struct meeting *meeting)
         for (size_t i = 0; i < workers; i++) {
             const struct result *result = &meeting->results[i];
             sum.cycles_per_second += result->cycles_per_second;
+            sum.waited_share += result->waited_share / (double)workers;
             sum.reset_ns += result->reset_ns / (double)workers;
             sum.faults += result->faults / (double)workers;
             sum.system_ns += result->system_ns / (double)workers;
             sum.resident += result->resident;
             sum.process = result->process > sum.process ? result->process : sum.process;
         }
-        printf("%s,\"%s\",%zu,%.2f,%.1f,%.4f,%.1f,%.0f,%.0f,%.1f,%.0f\n", strategy->name,
-               strategy->rule ? strategy->rule : "", round, sum.cycles_per_second, sum.reset_ns, sum.faults,
-               sum.system_ns, sum.resident, sum.process, meeting->bystander.cycles_per_second,
-               meeting->bystander.slowest_ns);
+        printf("%s,\"%s\",%zu,%.2f,%.4f,%.1f,%.4f,%.1f,%.0f,%.0f,%.1f,%.0f\n", strategy->name,
+               strategy->rule ? strategy->rule : "", round, sum.cycles_per_second, sum.waited_share,
+               sum.reset_ns, sum.faults, sum.system_ns, sum.resident, sum.process,
+               meeting->bystander.cycles_per_second, meeting->bystander.slowest_ns);
     }
 }
 

@@ -8,8 +8,8 @@ import grid_judge
 
 WORST = 20
 CHART_POINTS = 36
-FIGURES = ("cycles_per_second", "reset_ns", "faults_per_cycle", "system_ns_per_cycle", "resident_bytes", "process_bytes",
-           "bystander_per_second", "bystander_slowest_ns", "served")
+FIGURES = ("cycles_per_second", "waited_share", "reset_ns", "faults_per_cycle", "system_ns_per_cycle",
+           "resident_bytes", "process_bytes", "bystander_per_second", "bystander_slowest_ns", "served")
 
 
 def write_rows(path, rows):

@@ -151,13 +151,15 @@ static void measure_cycles(struct worker *worker, size_t strategy)
     const struct plan *plan = worker->plan;
     struct rusage before, after;
     getrusage(RUSAGE_THREAD, &before);
-    uint64_t start = now_ns();
+    uint64_t waited = waited_for_cpu_ns(), start = now_ns();
     size_t cycles = run_for(worker, strategy, plan->cycles ? plan->cycles : SIZE_MAX,
                             plan->cycles ? 3600 : plan->seconds);
     double seconds = (double)(now_ns() - start) / 1e9;
     getrusage(RUSAGE_THREAD, &after);
+    waited = waited_for_cpu_ns() - waited;
     atomic_fetch_sub(&worker->meeting->running, 1);
     worker->result->cycles_per_second = (double)cycles / seconds;
+    worker->result->waited_share = (double)waited / 1e9 / seconds;
     worker->result->faults = (double)(after.ru_minflt - before.ru_minflt) / (double)cycles;
     worker->result->system_ns = (system_ns(&after) - system_ns(&before)) / (double)cycles;
 }

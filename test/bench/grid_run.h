@@ -35,8 +35,9 @@ struct plan {
 /* What one worker, or the bystander, found in one round of one strategy. */
 struct result {
     double cycles_per_second;
-    double reset_ns; /* the median of the resets alone; not measured with --cycles */
-    double faults;   /* a cycle */
+    double reset_ns;     /* the median of the resets alone; not measured with --cycles */
+    double waited_share; /* of the time, for a CPU that others had */
+    double faults;       /* a cycle */
     double system_ns;
     double resident;   /* bytes of its slots, before a reset */
     double process;    /* resident bytes of its whole process, all strategies' slots included, then */
