@@ -55,14 +55,14 @@ static struct result stand_by_once(const struct worker *worker, unsigned char *o
 {
     uint64_t start = now_ns(), slowest = 0;
     size_t steps = 0;
-    while (atomic_load_explicit(&worker->meeting->running, memory_order_relaxed)) {
+    do { /* a step at least, however busy the machine is */
         if (worker->plan->bystander == BYSTANDER_MPROTECT) {
             uint64_t passed = time_step(worker, own, steps);
             slowest = passed > slowest ? passed : slowest;
         } else
             do_step(worker->plan->bystander, own, steps);
         steps++;
-    }
+    } while (atomic_load_explicit(&worker->meeting->running, memory_order_relaxed));
     return (struct result){
         .cycles_per_second = (double)steps / ((double)(now_ns() - start) / 1e9),
         .slowest_ns = (double)slowest,
