@@ -231,9 +231,8 @@ static bool is_genuine(const struct object *o, const struct elf_file *file)
 
 int object_open(struct object *object, struct elf_file *file)
 {
-    static const char deleted[] = " (deleted)";
-    size_t length = strlen(object->path), tail = sizeof deleted - 1;
-    if (length > tail && strcmp(object->path + length - tail, deleted) == 0)
+    size_t length = strlen(object->path), tail = sizeof OBJECT_DELETED - 1;
+    if (length > tail && strcmp(object->path + length - tail, OBJECT_DELETED) == 0)
         return SITE_replaced;
     int error = elf_file_open(file, object->path);
     if (error)

@@ -20,6 +20,9 @@ struct object {
     bool is_exe;           /* the loader's first */
 };
 
+/* What the kernel puts behind the path of a file that was removed or replaced. */
+#define OBJECT_DELETED " (deleted)"
+
 struct objects {
     struct object *object;
     size_t count;
