@@ -6,7 +6,6 @@
 #include <fnmatch.h>
 #include <link.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,6 +274,10 @@ static void hook_object(struct object *o, struct seen *seen)
         elf_file_close(&file);
     } else if (o->listed) { /* other mapped files need not be ELF at all */
         on_left(&report, 0, "object", reason);
+        if (state.moment == LATER && seen->tries) { /* another may have been unloaded and this one loaded there */
+            seen->tries--;
+            left = seen->due;
+        }
     }
     seen->due = left;
     if (left)
@@ -384,12 +387,6 @@ static int look_at_all(void)
     return 0;
 }
 
-static bool is_on_signal_stack(void)
-{
-    stack_t now;
-    return sigaltstack(NULL, &now) == 0 && now.ss_flags & SS_ONSTACK;
-}
-
 /* Everything that a later look may ask of the kernel, to no effect. */
 static void rehearse(void)
 {
@@ -400,7 +397,6 @@ static void rehearse(void)
         patch_rehearse(block.memory);
         thunk_block_drop(&block);
     }
-    is_on_signal_stack();
 }
 
 EXPORT int hooks_install(const struct hooks_request *request)
@@ -421,8 +417,6 @@ EXPORT int hooks_install(const struct hooks_request *request)
 EXPORT bool hooks_look_again(bool loading)
 {
     int cancel;
-    if (loading && is_on_signal_stack()) /* a crash handler's first backtrace: there may be little room */
-        return false;
     /* Also when this thread is looking already: what is done there calls dlsym and malloc. */
     if (atomic_flag_test_and_set(&state.busy))
         return false;

@@ -12,7 +12,7 @@
 
 #include "test/host/reach.h"
 
-enum { PAGES = 16, PAGE_BYTES = 4096, LENGTH = PAGES * PAGE_BYTES, CALLS = 64 };
+enum { PAGES = 16, PAGE_BYTES = 4096, LENGTH = PAGES * PAGE_BYTES, CALLS = 64, STACK_BYTES = 20 << 10 };
 
 static int failures;
 
@@ -135,16 +135,6 @@ static void protections(const char *library, char *text, size_t size)
         fclose(maps);
 }
 
-/* As a program that has its plugins register themselves: no dlsym. */
-static const struct plugin *hear_hello(void)
-{
-    void *plugin = NULL;
-    char constructor[16] = "";
-    if (sscanf(getenv(HELLO), "%p %15s", &plugin, constructor) == 2)
-        printf("constructor %s\n", constructor);
-    return plugin;
-}
-
 static void *load(const char *way, const char *library)
 {
     if (strcmp(way, "deepbind") == 0)
@@ -154,6 +144,34 @@ static void *load(const char *way, const char *library)
     if (strcmp(way, "dlmopen") == 0)
         return dlmopen(LM_ID_NEWLM, library, RTLD_NOW | RTLD_LOCAL);
     return dlopen(library, RTLD_NOW | RTLD_LOCAL);
+}
+
+static void *load_here(void *library)
+{
+    return load("", library);
+}
+
+/* By a thread that has little more stack than dlopen takes. */
+static void *load_in_thread(char *library)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *loaded = NULL;
+    if (pthread_attr_init(&attributes) || pthread_attr_setstacksize(&attributes, STACK_BYTES) ||
+        pthread_create(&thread, &attributes, load_here, library))
+        exit(125);
+    pthread_join(thread, &loaded);
+    return loaded;
+}
+
+/* As a program that has its plugins register themselves: no dlsym. */
+static const struct plugin *hear_hello(void)
+{
+    void *plugin = NULL;
+    char constructor[16] = "";
+    if (sscanf(getenv(HELLO), "%p %15s", &plugin, constructor) == 2)
+        printf("constructor %s\n", constructor);
+    return plugin;
 }
 
 int main(int argc, char **argv)
@@ -170,7 +188,7 @@ int main(int argc, char **argv)
     if (threads && pthread_create(&thread, NULL, other_thread, &go_on))
         return 125;
     /* Loaded, closed and loaded again: most likely at the same addresses. */
-    void *library = load(argv[1], argv[2]);
+    void *library = hello ? load_in_thread(argv[2]) : load(argv[1], argv[2]);
     if (library && strcmp(argv[1], "again") == 0 && dlsym(library, "plugin")) {
         dlclose(library);
         library = load(argv[1], argv[2]);
