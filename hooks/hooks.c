@@ -274,7 +274,8 @@ static void hook_object(struct object *o, struct seen *seen)
         elf_file_close(&file);
     } else if (o->listed) { /* other mapped files need not be ELF at all */
         on_left(&report, 0, "object", reason);
-        if (state.moment == LATER && seen->tries) { /* another may have been unloaded and this one loaded there */
+        if (state.moment == LATER &&
+            seen->tries) { /* another may have been unloaded and this one loaded there */
             seen->tries--;
             left = seen->due;
         }
@@ -424,7 +425,8 @@ EXPORT bool hooks_look_again(bool loading)
         state.installed && (atomic_load(&state.again) || objects_loads() != atomic_load(&state.loads));
     if (news) {
         state.moment = loading ? AT_LOADING : LATER;
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* neither dlopen nor dlsym can be cancelled */
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                               &cancel); /* neither dlopen nor dlsym can be cancelled */
         if (state.request.kinds)
             look_at_all();
         else

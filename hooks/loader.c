@@ -17,7 +17,8 @@
 #include "hooks/stub.h"
 #include "hooks/thunk.h"
 
-/* A look at new objects takes 16 KiB more stack than dlopen, whose caller may have no more than that needs. */
+/* A look at new objects takes 16 KiB more stack than dlopen, whose caller may have no more than that needs.
+ */
 enum { STACK_BYTES = 256 << 10, GUARD_BYTES = 4096 };
 
 /* Module state, set once; busy: the stack is in use. */
@@ -37,8 +38,8 @@ static void on_change(void)
 
 static bool make_stack(void)
 {
-    uint8_t *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *stack =
+        mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack == MAP_FAILED)
         return false;
     mprotect(stack, GUARD_BYTES, PROT_NONE);
@@ -46,8 +47,8 @@ static bool make_stack(void)
     return true;
 }
 
-/* Nothing but a ret, and then no other function's code within the jump's length: what lies behind it up to the
-   next one is padding. */
+/* Nothing but a ret, and then no other function's code within the jump's length: what lies behind it up to
+   the next one is padding. */
 static bool is_empty(const struct elf_file *file, uint64_t address, const uint8_t *code)
 {
     static const uint8_t endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa};

@@ -84,8 +84,8 @@ static uint64_t number(char **at, int base)
     return value;
 }
 
-/* start-end access offset major:minor inode path; by hand, for sscanf takes longer than the kernel's own part.
- * Most lines are of no interest, which their access shows. */
+/* start-end access offset major:minor inode path; by hand, for sscanf takes longer than the kernel's own
+ * part. Most lines are of no interest, which their access shows. */
 static bool parse_line(char *line, struct object *o)
 {
     char *at = strchr(line, ' ');

@@ -83,8 +83,9 @@ static bool barrier(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up. Ten
-   milliseconds at most; a caller with many sites had better stop at the first that is refused for this. */
+/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up.
+   Ten milliseconds at most; a caller with many sites had better stop at the first that is refused for this.
+ */
 static bool trap_stays_blocked(void)
 {
     const struct timespec moment = {.tv_nsec = 500000};

@@ -32,7 +32,8 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
    is expected there. Returns as patch_site. */
 enum site_reason patch_entry(uint8_t *entry, const uint8_t *thunk, enum patch_how how);
 
-/* Writes the byte at `code` anew, as it is, in both ways: makes every kind of system call that patching makes. */
+/* Writes the byte at `code` anew, as it is, in both ways: makes every kind of system call that patching
+ * makes. */
 void patch_rehearse(uint8_t *code);
 
 #endif

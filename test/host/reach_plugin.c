@@ -71,8 +71,8 @@ __attribute__((visibility("default"))) const struct plugin plugin = {
     by_symbol, by_number, by_vector, by_instruction, by_pointer, get_errno, get_arena,
 };
 
-/* Puts the file that lies beside it in its own file's place. Preloaded behind keepwarm, it does so before that
-   looks at anything. A mount leaves no trace in /proc/self/maps. */
+/* Puts the file that lies beside it in its own file's place. Preloaded behind keepwarm, it does so before
+   that looks at anything. A mount leaves no trace in /proc/self/maps. */
 static __attribute__((constructor)) void replace_file(void)
 {
     Dl_info info;

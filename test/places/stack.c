@@ -179,9 +179,9 @@ static int discard_below(size_t depth, enum way way)
         result = stack_call_with(middle + depth, (void *)process_madvise,
                                  (long[6]){PIDFD_SELF_THREAD, (long)&range, 1, MADV_DONTNEED});
     else if (way == BY_VECTOR_NUMBER)
-        result =
-            stack_call_with(middle + depth, (void *)syscall,
-                            (long[6]){SYS_process_madvise, PIDFD_SELF_THREAD, (long)&range, 1, MADV_DONTNEED});
+        result = stack_call_with(
+            middle + depth, (void *)syscall,
+            (long[6]){SYS_process_madvise, PIDFD_SELF_THREAD, (long)&range, 1, MADV_DONTNEED});
     else
         result = (int)stack_call(middle + depth, (void *)madvise, stack, (size_t)length, MADV_DONTNEED);
     if (vector && result < 0)

@@ -124,8 +124,8 @@ Test(plan_cache, keeps_doubt)
 
 enum { THREADS = 3, ROUNDS = 400000 };
 
-/* All threads write plans for one key, so whoever finds it torn has found it by the right key; each plan tells
-   its number in every piece. */
+/* All threads write plans for one key, so whoever finds it torn has found it by the right key; each plan
+   tells its number in every piece. */
 static void *write_and_find(void *first)
 {
     uintptr_t wrong = 0;
