@@ -275,15 +275,19 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
     return result;
 }
 
-int reset_blind(const struct scan_files *files, uintptr_t start, uintptr_t end, bool stores_safe,
-                struct reset_account *account)
+int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
+                bool stores_safe, struct reset_account *account)
 {
-    uint64_t before = clock_now(account->restore_ns), pages = (end - start) / PAGE;
+    uint64_t before = clock_now(account->restore_ns), pages = (piece->end - start) / PAGE;
     int error = 0;
-    if (stores_safe)
-        fill_with_zeroes(start, end - start);
+    if (piece->image)
+        error = restore_from_image(piece->image, piece->offset, start, piece->end - start);
+    else if (stores_safe)
+        fill_with_zeroes(start, piece->end - start);
     else
-        error = fill_safely(files, start, end - start);
+        error = fill_safely(files, start, piece->end - start);
+    if (!error && piece->image && !image_stands(piece->image))
+        error = -ESTALE;
     account->pages_restored += pages;
     account->pages_left -= pages;
     if (account->restore_ns)

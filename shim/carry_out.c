@@ -40,14 +40,17 @@ static enum decision decide(const struct work *work, const struct plan_piece *pi
 {
     if (!is_servable(piece))
         return DECIDE_FORWARD;
+    bool safe = stores_are_safe(work->plan);
     struct policy_input input = {
         .rule = process.rules.rule[piece->rule].policy,
-        .blind_possible = piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
-        .stores_safe = stores_are_safe(work->plan),
+        .blind_possible = safe ? piece->image.kind == IMAGE_NONE || piece->image.kind == IMAGE_SEALED
+                               : piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
+        .stores_safe = safe,
         .learning = work->learning,
         .pages = (piece->end - start) / PAGE,
         .pages_left = pages_left(work, piece),
-        .streak = work->plan->count == 1 ? work->streak : 0,
+        .call_pages = (work->plan->piece[work->plan->count - 1].end - work->call->start) / PAGE,
+        .dirty = work->dirty,
     };
     return policy_decide(&input);
 }
@@ -86,6 +89,12 @@ static int scan_pieces(struct work *work, unsigned first, unsigned count, uintpt
     return reset_scanned(&process.files, &span, &work->account, stopped);
 }
 
+static int blind_piece(struct work *work, const struct plan_piece *from, uintptr_t start)
+{
+    struct reset_piece piece = {from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image, from->offset};
+    return reset_blind(&process.files, start, &piece, stores_are_safe(work->plan), &work->account);
+}
+
 /* Resets the pieces [first, first+count), which begin at start. Returns as reset_scanned does. */
 static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
                         enum decision decision, uintptr_t *stopped)
@@ -94,7 +103,7 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
     struct reset_account *account = &work->account;
     account->pages_left = pages_left(work, piece);
     if (decision == DECIDE_BLIND)
-        return reset_blind(&process.files, start, piece->end, stores_are_safe(work->plan), account);
+        return blind_piece(work, piece, start);
     return scan_pieces(work, first, count, start, stopped);
 }
 

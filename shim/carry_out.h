@@ -16,7 +16,7 @@ struct work {
     bool timed;                   /* read the clock around each part */
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
-    uint32_t expected, streak;    /* of the range's history: pages kept, and how often most of it was dirty */
+    uint32_t expected, dirty;     /* of the range's history: pages kept, and pages written in a cycle */
 
     uint64_t touched;                         /* pages, found by a look before */
     uint64_t scan_ns, restore_ns, forward_ns; /* when timed */

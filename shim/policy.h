@@ -29,7 +29,7 @@ struct slot_history {
     uint8_t rule;       /* whose kept bytes they are */
     uint8_t state;      /* enum slot_state */
     uint8_t reason;     /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t streak;     /* scans in a row that found most of it dirty */
+    uint8_t refusals;   /* in a row */
     uint32_t pages;     /* its length at the last reset */
     uint16_t countdown; /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
     uint8_t patience;   /* log2 of the turns it is given up for, next time */
@@ -37,7 +37,7 @@ struct slot_history {
     uint32_t audited;   /* pages that were kept at the last audit */
     uint32_t window;    /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t last_used; /* milliseconds, where the budget is short; else 0 */
-    uint32_t refusals;  /* in a row */
+    uint32_t dirty;     /* pages the program was last seen to write in a cycle */
 };
 
 /* What this reset is to do, before the kernel is asked anything. */
@@ -66,12 +66,13 @@ enum decision { DECIDE_SCAN, DECIDE_BLIND, DECIDE_FORWARD };
 
 struct policy_input {
     enum rule_policy rule;
-    bool blind_possible; /* anonymous, and /dev/zero is open */
-    bool stores_safe;    /* ... and stores cannot fault, so that no system call is needed */
+    bool blind_possible; /* the piece can be written whole without asking what is dirty */
+    bool stores_safe;    /* ... by plain stores, with no system call */
     bool learning;       /* a look or an audit: only a scan tells */
     uint64_t pages;      /* of the piece */
     uint64_t pages_left; /* of the threshold and the budget */
-    uint32_t streak;     /* from the range's history */
+    uint64_t call_pages; /* of the whole call */
+    uint32_t dirty;      /* of them, from the range's history; 0: not known */
 };
 
 enum decision policy_decide(const struct policy_input *input);

@@ -219,7 +219,7 @@ static long serve(struct service *service, struct plan *plan)
         .learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT,
         .pages_most = keeping_room(&service->history),
         .expected = service->history.kept,
-        .streak = service->history.streak,
+        .dirty = service->history.dirty,
     };
     long error = work.learning ? look_around(service, &work) : 0;
     if (!error && service->opening == OPEN_LOOK && !work.touched) {

@@ -4,19 +4,17 @@
 
 #include "test/unit/unit.h"
 
-static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, uint64_t left, uint32_t streak)
+static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, uint64_t left, uint32_t dirty)
 {
     struct policy_input input = {
-        .rule = rule, .blind_possible = blind, .pages = pages, .pages_left = left, .streak = streak};
+        .rule = rule, .blind_possible = blind, .pages = pages, .call_pages = pages, .pages_left = left, .dirty = dirty};
     return policy_decide(&input);
 }
-
-enum { DENSE = 100 };
 
 Test(policy, what_a_rule_says)
 {
     cr_assert_eq(decide(POLICY_FORWARD, true, 1, 1000, 0), DECIDE_FORWARD);
-    cr_assert_eq(decide(POLICY_SCAN, true, 1, 1000, DENSE), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_SCAN, true, 16, 1000, 16), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_RESTORE, true, 1000, 1000, 0), DECIDE_BLIND);
     cr_assert_eq(decide(POLICY_RESTORE, false, 1000, 1000, 0), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_RESTORE, true, 1001, 1000, 0), DECIDE_SCAN);
@@ -26,20 +24,26 @@ Test(policy, what_a_rule_says)
 Test(policy, nothing_beyond_the_threshold)
 {
     for (int rule = POLICY_AUTO; rule <= POLICY_FORWARD; rule++)
-        for (uint32_t streak = 0; streak < 50; streak++) {
-            cr_assert_eq(decide((enum rule_policy)rule, true, 4, 0, streak), DECIDE_FORWARD);
+        for (uint32_t dirty = 0; dirty < 50; dirty++) {
+            cr_assert_eq(decide((enum rule_policy)rule, true, 4, 0, dirty), DECIDE_FORWARD);
             /* Blind only when all of it fits. */
-            cr_assert_neq(decide((enum rule_policy)rule, true, 4, 3, streak), DECIDE_BLIND);
+            cr_assert_neq(decide((enum rule_policy)rule, true, 4, 3, dirty), DECIDE_BLIND);
         }
 }
 
-Test(policy, blind_only_for_small_dense_anonymous)
+Test(policy, blind_where_it_is_cheaper)
 {
-    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, DENSE), DECIDE_BLIND);
-    cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, DENSE), DECIDE_SCAN);
-    cr_assert_eq(decide(POLICY_AUTO, true, 17, 1000, DENSE), DECIDE_SCAN);
-    struct policy_input look = {.blind_possible = true, .learning = true, .pages = 16, .pages_left = 99, .streak = DENSE};
-    cr_assert_eq(policy_decide(&look), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, 16), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 1), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 0), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, 16), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 64, 1000, 2), DECIDE_SCAN);
+    struct policy_input input = {.blind_possible = true, .pages = 256, .call_pages = 256, .pages_left = 999, .dirty = 250};
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.stores_safe = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    input.learning = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
 }
 
 Test(policy, a_window_leaves_only_a_long_rest)

@@ -13,11 +13,11 @@ static struct slot_history write_kept(uintptr_t start, uint32_t kept)
 
 Test(slots, remember)
 {
-    struct slot_history history = {.kept = 77, .streak = 3, .rule = 2, .pages = 9}, replaced;
+    struct slot_history history = {.kept = 77, .refusals = 3, .rule = 2, .pages = 9}, replaced;
     cr_assert(slot_write(0x7f0000001000, history, &replaced));
     cr_assert_eq(replaced.kept, 0);
     struct slot_history read = slot_read(0x7f0000001000);
-    cr_assert(read.kept == 77 && read.streak == 3 && read.rule == 2 && read.pages == 9);
+    cr_assert(read.kept == 77 && read.refusals == 3 && read.rule == 2 && read.pages == 9);
     read = slot_read(0x7f0000002000);
     cr_assert(read.kept == 0 && read.pages == 0);
     cr_assert_eq(write_kept(0x7f0000001000, 5).kept, 77);
@@ -60,7 +60,7 @@ static struct slot_history history_of(uintptr_t start, uint32_t writer)
 {
     uint32_t mark = (uint32_t)(start >> 12) * 2654435761U;
     return (struct slot_history){
-        .kept = mark | 1, .streak = (uint8_t)(mark >> 8), .rule = 1, .pages = writer};
+        .kept = mark | 1, .refusals = (uint8_t)(mark >> 8), .rule = 1, .pages = writer};
 }
 
 static void *write_and_read(void *number)
@@ -71,7 +71,7 @@ static void *write_and_read(void *number)
             uintptr_t start = 0x20000000 + (i * 31 + (uintptr_t)number) % ADDRESSES * 4096;
             struct slot_history mine = history_of(start, 5), read = slot_read(start), replaced;
             /* Nothing, or this address's. */
-            wrong += read.pages && (read.kept != mine.kept || read.streak != mine.streak);
+            wrong += read.pages && (read.kept != mine.kept || read.refusals != mine.refusals);
             slot_write(start, mine, &replaced);
         }
     return (void *)wrong;
