@@ -106,13 +106,19 @@ static struct verdict verdict_of(const struct pairs *pairs, unsigned row)
     return pairs_verdict(ratios, pairs->count < PAIRS_KEPT ? (unsigned)pairs->count : PAIRS_KEPT);
 }
 
+/* A difference that the third place does not show is none: at a fixed rate, 1.000004 may well be proven. */
+static uint32_t thousandths(uint32_t millionths)
+{
+    return (uint32_t)(((uint64_t)millionths + 500) / 1000);
+}
+
 static const char *words_of(const struct verdict *verdict, unsigned row)
 {
     if (verdict->pairs < PAIRS_LEAST)
         return "no verdict: fewer than 6 pairs";
-    if (verdict->low > RATIO_ONE)
+    if (thousandths(verdict->low) > 1000)
         return rows[row].above;
-    return verdict->high < RATIO_ONE ? rows[row].below : "~ no difference shown";
+    return thousandths(verdict->high) < 1000 ? rows[row].below : "~ no difference shown";
 }
 
 static uint64_t a_second(const struct slice *slice)
@@ -195,11 +201,11 @@ void pairs_text(const struct pairs *pairs, struct text *text)
         text_add(text, rows[row].name);
         text_add(text, ", on/off: ");
         if (verdict.pairs >= PAIRS_LEAST) {
-            text_add_decimal(text, verdict.median / 1000, 3);
+            text_add_decimal(text, thousandths(verdict.median), 3);
             text_add(text, " (");
-            text_add_decimal(text, verdict.low / 1000, 3);
+            text_add_decimal(text, thousandths(verdict.low), 3);
             text_add(text, " to ");
-            text_add_decimal(text, verdict.high / 1000, 3);
+            text_add_decimal(text, thousandths(verdict.high), 3);
             text_add(text, " in ");
             text_add_decimal(text, verdict.coverage, 1);
             text_add(text, "% of cases, ");

@@ -145,9 +145,14 @@ Test(pairs, no_difference)
 {
     struct slice same[ARMS] = {three_to_two[ARM_OFF], three_to_two[ARM_OFF]};
     cr_assert_not_null(strstr(shown(pairs_json, 6, same), "\"words\": \"~ no difference shown\"}, \"cpu"));
+    struct slice nearly[ARMS] = {{1000000, 1000000000, 1000000000}, {1000499, 1000000000, 1000000000}};
+    cr_assert_not_null(strstr(shown(pairs_json, 6, nearly), "\"low\": 1.000499"));
+    cr_assert_not_null(strstr(bytes, "\"words\": \"~ no difference shown\"}, \"cpu"));
+    nearly[ARM_ON].calls = 1000500;
+    cr_assert_not_null(strstr(shown(pairs_json, 6, nearly), "\"words\": \"more with keepwarm\"}, \"cpu"));
     struct slice turned[ARMS] = {three_to_two[ARM_ON], three_to_two[ARM_OFF]};
     cr_assert_not_null(strstr(shown(pairs_text, 6, turned),
-                              "resets a second, on/off: 0.666 (0.666 to 0.666 in "
+                              "resets a second, on/off: 0.667 (0.667 to 0.667 in "
                               "96.9% of cases, 6 pairs): fewer with keepwarm\n"));
     cr_assert_not_null(strstr(bytes, "CPU time a reset, on/off: 1.500 (1.500 to 1.500 in 96.9% of cases, "
                                      "6 pairs): more with keepwarm\n"));
