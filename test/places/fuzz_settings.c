@@ -222,6 +222,9 @@ static int unknown(void)
         !memchr(options.stats, 0, OPTION_PATH) || !memchr(options.live, 0, OPTION_PATH) ||
         !memchr(options.log_file, 0, OPTION_PATH))
         failed += fail("half an option", exact);
+    if ((options.mode == MODE_AB && (options.slice_ns < 20000000 || options.slice_ns > 3600000000000)) ||
+        (options.mode == MODE_COIN && options.coin > 1000000000))
+        failed += fail("half a mode", exact);
     problems_start(&problems);
     rules_parse(&rules, (struct span){exact, length}, pick(2), 4096, &problems);
     if (!is_whole(&rules) || problems.count > 1)
