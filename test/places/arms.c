@@ -185,6 +185,32 @@ static int the_switch_stops_the_turns(void)
     return CASE_PASSED;
 }
 
+static bool reset_for(double seconds)
+{
+    size_t length = 8 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    bool right = true;
+    for (double end = seconds_now() + seconds; right && seconds_now() < end;) {
+        make_dirty(memory, length);
+        right = madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length);
+    }
+    munmap(memory, length);
+    return right;
+}
+
+/* Off and on again, every 40 ms, in each slice of 60: none of them is of one arm to its end. */
+static int a_slice_that_was_switched_is_dropped(void)
+{
+    for (double end = seconds_now() + 2; seconds_now() < end;) {
+        EXPECT(write_switch('0') &&
+               reset_until("declined.switched_off", counter("declined.switched_off") + 1));
+        EXPECT(write_switch('1') && reset_for(0.03));
+    }
+    EXPECT(shown_pairs().pairs == 0 && counter("served") > 0 && counter("declined.off_arm") > 0);
+    EXPECT(reset_until_pairs(1));
+    return CASE_PASSED;
+}
+
 static int a_hazard_ends_the_turns(void)
 {
     EXPECT(reset_until_pairs(1));
@@ -316,6 +342,7 @@ static const struct place_case cases[] = {
     {"a_hazard_outlasts_the_switch", NULL, NULL, a_hazard_outlasts_the_switch},
     {"both_arms_in_turns", NULL, "mode=ab=20ms", both_arms_in_turns},
     {"the_switch_stops_the_turns", NULL, "mode=ab=20ms", the_switch_stops_the_turns},
+    {"a_slice_that_was_switched_is_dropped", NULL, "mode=ab=60ms", a_slice_that_was_switched_is_dropped},
     {"a_hazard_ends_the_turns", NULL, "mode=ab=20ms", a_hazard_ends_the_turns},
     {"children_turn_on_their_own", NULL, "mode=ab=20ms", children_turn_on_their_own},
     {"a_vfork_child_ends_no_slice", NULL, "mode=ab=20ms", a_vfork_child_ends_no_slice},

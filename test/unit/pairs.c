@@ -46,6 +46,30 @@ Test(pairs, coverages)
         cr_assert_geq(pairs_verdict(ratios, count).coverage, 950);
 }
 
+/* On data whose true median is 1, the interval holds 1 as often as it says, within a point. */
+Test(pairs, coverage_is_what_is_said)
+{
+    static const unsigned counts[] = {6, 10, 35};
+    enum { TRIALS = 20000 };
+    uint64_t random = 20240601;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        unsigned holds = 0, said = 0;
+        for (int trial = 0; trial < TRIALS; trial++) {
+            uint32_t ratios[PAIRS_KEPT];
+            for (unsigned j = 0; j < counts[i]; j++) {
+                random = random * 6364136223846793005 + 1442695040888963407;
+                ratios[j] = (uint32_t)(500000 + (random >> 32) * 1000000 / UINT32_MAX);
+            }
+            struct verdict verdict = pairs_verdict(ratios, counts[i]);
+            holds += verdict.low <= RATIO_ONE && RATIO_ONE <= verdict.high;
+            said = verdict.coverage;
+        }
+        double share = (double)holds / TRIALS;
+        cr_assert(share > said / 1000.0 - 0.01 && share < said / 1000.0 + 0.01, "%u pairs: %f, not %u",
+                  counts[i], share, said);
+    }
+}
+
 Test(pairs, equal_ratios)
 {
     uint32_t ratios[PAIRS_KEPT];
