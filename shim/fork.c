@@ -25,8 +25,8 @@ static void adopt(void)
     process.files = (struct scan_files){-1, -1, -1};
     if (process.sandboxed)
         return;
-    live_open(true);
     arms_start();
+    live_open(true);
     if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
 }

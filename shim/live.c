@@ -53,6 +53,8 @@ void live_describe(void)
     text_add(&text, process.exe);
     text_add(&text, "\nmode ");
     text_add(&text, mode_name(process.options.mode));
+    text_add(&text, "\narm ");
+    text_add(&text, arms_label());
     text_add(&text, "\n");
     describe_layout(&text);
     text_add(&text, "\nrules ");

@@ -5,11 +5,11 @@
 
    Layout: a text page that describes the rest, then COUNTER_BLOCKS blocks of 64-bit words to be added up:
      keepwarm-live/1
-     pid N / exe NAME / mode MODE
+     pid N / exe NAME / mode MODE / arm ARM
      blocks COUNT OFFSET WORDS      bytes; words of 8 bytes a block, native byte order
      counters NAME...               the first words of a block
      declined NAME...               the next words
-     rules COUNT                    then matched, served, forwarded of each of RULES_MAX rules
+     rules COUNT                    then matched, served, forwarded, kept of each of RULES_MAX rules
      rule TEXT                      a line for each of COUNT rules: its first LIVE_RULE_SHOWN bytes
    Behind the text, in the same page:
      at LIVE_SWITCH, one byte for others to write: '0' switches the process to forwarding, anything else back.
@@ -23,7 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shim/pairs.h"
+struct pairs;
 
 enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384, LIVE_RULE_SHOWN = 180 };
 

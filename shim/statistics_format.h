@@ -15,7 +15,7 @@ struct report {
     const struct sites *sites;
     const struct pairs *pairs; /* NULL but in mode=ab */
     struct counters counters;
-    uint64_t cpu_ns; /* of the process, so far */
+    uint64_t cpu_ns; /* of the process, so far; 0: not known, and left out */
     uint64_t kept, kept_peak, kept_by_rule[RULES_MAX]; /* bytes */
 };
 
