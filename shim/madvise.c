@@ -157,12 +157,14 @@ static long real_process_madvise(int pidfd, const struct iovec *vector, size_t l
     return prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, flags, 0);
 }
 
-/* Of a vector that the kernel answers. */
-static void count_vector(bool ours)
+/* Of a vector that the kernel answers. While calls are not served just now, its ranges are counted one by
+   one, as they are while calls are served: the arms must count alike. */
+static void count_vector(bool ours, size_t length)
 {
     enum reason standing = standing_reason();
+    bool one = !standing_serves(standing) || standing == REASON_COUNT || !length || length > VECTOR_MAX;
     count(COUNTER_real_calls, 1);
-    if (ours)
+    for (size_t i = 0; ours && i < (one ? 1 : length); i++)
         count_declined(standing == REASON_COUNT ? REASON_vector : standing);
     statistics_after_call(false);
 }
@@ -173,7 +175,7 @@ static long forward_vector(int pidfd, const struct iovec *vector, size_t length,
     long result = real_process_madvise(pidfd, vector, length, advice, flags);
     if (ours && result > 0)
         __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
-    count_vector(ours);
+    count_vector(ours, length);
     return result;
 }
 
@@ -198,7 +200,7 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
                                   : forward_vector(pidfd, vector, length, advice, flags, ours);
         return true;
     }
-    count_vector(ours);
+    count_vector(ours, length);
     return false;
 }
 
