@@ -66,6 +66,10 @@ uint64_t counters_kept_total(void);
 
 /* The sum of all blocks, as they are being counted. */
 void counters_sum(struct counters *sum);
+
+/* served + forwarded. */
+uint64_t counters_calls(void);
+
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak);
 
 /* True for about one call in 32 of each thread: what is done now and then is done there. */

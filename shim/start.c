@@ -12,6 +12,7 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
+#include "shim/arms.h"
 #include "shim/glob.h"
 #include "shim/hooking.h"
 #include "shim/keeping.h"
@@ -208,6 +209,7 @@ static __attribute__((constructor)) void start(void)
         process.pid = prim_getpid();
         keeping_start(&process.options);
         begin_serving(filtered);
+        arms_start();
         hooking_start(filtered);
         live_open(false);
         at_quick_exit(finish);

@@ -19,6 +19,11 @@ int main(int argc, char **argv)
     report = (struct report){.pid = 7, .exe = argv[3], .mode = "on", .arm = "on", .rules = &rules};
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)
         report.counters.declined[reason] = 1 + reason;
+    struct pairs pairs = {0};
+    for (unsigned i = 0; i < PAIRS_LEAST; i++)
+        pairs_add(&pairs, (struct slice[ARMS]){{1, 2, 3}, {4, 5, 6}});
+    report.pairs = &pairs;
+    report.cpu_ns = 5;
     text_start(&text, bytes, sizeof bytes);
     (strcmp(argv[1], "json") == 0 ? statistics_json : statistics_openmetrics)(&report, &text);
     return fwrite(bytes, 1, text.length, stdout) != text.length || text.full;
