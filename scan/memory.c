@@ -64,7 +64,7 @@ static char *path_after(char *lines, const char *key)
    then the mount's own limit is the process's. */
 static void climb(struct memory_group *group, const char *mount, const char *path, const char *name)
 {
-    char folder[sizeof group->folder], limit[32];
+    char folder[sizeof group->hits - sizeof "/memory.failcnt"], limit[32];
     if (!join(folder, sizeof folder, mount, path))
         return;
     for (;;) {
@@ -73,7 +73,7 @@ static void climb(struct memory_group *group, const char *mount, const char *pat
         if (bytes < group->limit) {
             group->limit = bytes;
             group->limited = true;
-            memcpy(group->folder, folder, sizeof folder);
+            join(group->hits, sizeof group->hits, folder, group->version_1 ? "/memory.failcnt" : "/memory.events");
         }
         if (strlen(folder) <= strlen(mount))
             return;
@@ -106,7 +106,7 @@ uint64_t memory_limit_hits(const struct memory_group *group)
     char bytes[256];
     if (!group->limited)
         return 0;
-    read_in(group->folder, group->version_1 ? "/memory.failcnt" : "/memory.events", bytes, sizeof bytes);
+    read_file(group->hits, bytes, sizeof bytes);
     const char *at = group->version_1 ? bytes : strstr(bytes, "\nmax ");
     uint64_t hits = at ? number_at(group->version_1 ? at : at + strlen("\nmax ")) : 0;
     return hits == UINT64_MAX ? 0 : hits;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct memory_group {
-    char folder[384]; /* of the cgroup with the least limit, of this process's and those above it; "" none */
+    char hits[400]; /* file of the cgroup with the least limit, of this process's and those above it; "" none */
     bool version_1;
     uint64_t limit; /* bytes: the least of RAM and all limits */
     bool limited;   /* by a cgroup, to less than RAM */

@@ -80,7 +80,7 @@ static int anonymous(void)
     unsigned char *memory = dirty_memory(length);
     uint64_t served = counter("served");
     size_t use = most_use(memory, length, 3 * PLACE_PAGE, true);
-    EXPECT(counter("served") == served + 200);
+    EXPECT(counter("served") > served + 100);
     return report("1024 pages", use);
 }
 
@@ -114,7 +114,7 @@ static int image_and_anonymous(void)
     uint64_t served = counter("served");
     /* The first of them looks for the file among the descriptors. */
     size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
-    EXPECT(counter("served") == served + 200);
+    EXPECT(counter("served") > served + 100);
     return report("image and anonymous memory", use);
 }
 
