@@ -19,13 +19,13 @@ static const char *set_path(char to[OPTION_PATH], struct span value)
 
 const char *mode_name(enum mode mode)
 {
-    static const char *const names[] = {"on", "off", "verify"};
+    static const char *const names[] = {"on", "off", "verify", "observe"};
     return names[mode];
 }
 
 static const char *set_mode(struct options *options, struct span value)
 {
-    for (enum mode mode = MODE_ON; mode <= MODE_VERIFY; mode++)
+    for (enum mode mode = MODE_ON; mode <= MODE_OBSERVE; mode++)
         if (span_is(value, mode_name(mode))) {
             options->mode = options->mode_is_bad ? MODE_OFF : mode;
             return NULL;
@@ -33,7 +33,7 @@ static const char *set_mode(struct options *options, struct span value)
     options->mode_is_bad = true;
     struct span rest = value, word = value;
     span_next(&rest, '=', &word);
-    if (span_is(word, "observe") || span_is(word, "ab") || span_is(word, "coin"))
+    if (span_is(word, "ab") || span_is(word, "coin"))
         return "not in this version of keepwarm";
     return "not a mode";
 }
@@ -134,7 +134,8 @@ static const struct {
     const char *key, *fallback, *meaning;
     setter *set;
 } keys[] = {
-    {"mode", "on", "on; off; verify: serve, then compare every byte with what the real call would show",
+    {"mode", "on", "on; off; verify: serve, then compare every byte with what the real call would show; "
+     "observe: forward all, and count what a reset would have found",
      set_mode},
     {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
     {"budget", "25%", "most bytes kept resident by keepwarm in the process (not in this version)", set_later},

@@ -7,6 +7,7 @@
 #include "scan/reset.h"
 #include "shim/caller.h"
 #include "shim/message.h"
+#include "shim/observe.h"
 #include "shim/plan.h"
 #include "shim/policy.h"
 #include "shim/slots.h"
@@ -61,7 +62,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     uintptr_t end = start + ((length + PAGE - 1) & -(size_t)PAGE);
     if (start % PAGE || !length || end <= start || end > USER_END || length > USER_END)
         return REASON_arguments;
-    *call = (struct call){start, end, 0};
+    *call = (struct call){.start = start, .end = end, .caller = caller};
     if (process.pkeys && thread_is_kept_out())
         return REASON_pkeys;
     if (process.rules.any_caller)
@@ -282,15 +283,21 @@ static long carry_out(const struct call *call, size_t length, int advice, const 
     return 0;
 }
 
-long reset_serve(const struct call *call, size_t length, int advice)
+static long serve(const struct call *call, size_t length, int advice, bool timed)
 {
     struct plan plan;
     uint32_t matched = 0;
     uint32_t epoch = state_fork_epoch();
-    bool timed = counters_timed_turn();
     enum reason reason = plan_call(call, advice, &plan, &matched);
-    long result = reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, epoch, timed)
-                                         : forward(call, length, advice, reason, matched, timed);
+    return reason == REASON_COUNT ? carry_out(call, length, advice, &plan, matched, epoch, timed)
+                                  : forward(call, length, advice, reason, matched, timed);
+}
+
+long reset_serve(const struct call *call, size_t length, int advice)
+{
+    bool timed = counters_timed_turn();
+    long result = process.options.mode == MODE_OBSERVE ? observe_call(call, length, advice)
+                                                       : serve(call, length, advice, timed);
     statistics_after_call(timed);
     return result;
 }

@@ -46,9 +46,10 @@ static void format(struct text *text)
     report->pid = process.pid;
     report->exe = process.exe;
     report->mode = mode_name(process.options.mode);
-    report->arm = process.options.mode == MODE_OFF ? "off" : "on";
+    report->arm = process.options.mode == MODE_OFF || process.options.mode == MODE_OBSERVE ? "off" : "on";
     report->rules = &process.rules;
     report->sites = sites_known();
+    report->observed = process.options.mode == MODE_OBSERVE;
     counters_sum(&report->counters);
     report->kept = counters_kept(report->kept_by_rule, &report->kept_peak);
     text_start(text, state.bytes, sizeof state.bytes);

@@ -12,6 +12,7 @@ struct report {
     const char *exe, *mode, *arm;
     const struct rules *rules;
     const struct sites *sites;
+    bool observed; /* there are observations to tell */
     struct counters counters;
     uint64_t kept, kept_peak, kept_by_rule[RULES_MAX]; /* bytes */
 };

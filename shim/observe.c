@@ -1,0 +1,241 @@
+#include "shim/observe.h"
+
+#include <string.h>
+
+#include "scan/pagemap.h"
+#include "scan/prim.h"
+#include "scan/regions.h"
+#include "scan/vma.h"
+#include "shim/observations.h"
+#include "shim/plan.h"
+#include "shim/policy.h"
+#include "shim/state.h"
+
+/* ---- names ---- */
+
+static int query_name(uintptr_t address, struct vma *vma, char *path, size_t size)
+{
+    return process.procmap ? vma_query_name(process.files.maps, address, vma, path, size)
+                           : vma_read(process.files.maps, address, vma, path, size);
+}
+
+static __attribute__((noinline)) uint8_t name_caller(uintptr_t address)
+{
+    char path[NAME_SHOWN];
+    struct vma vma;
+    if (query_name(address, &vma, path, sizeof path))
+        return observed_name("unknown");
+    const char *slash = strrchr(path, '/');
+    return observed_name(vma.inode == 0 ? "no file" : slash ? slash + 1 : path);
+}
+
+static uint8_t caller_name(uintptr_t address)
+{
+    uint8_t name = observed_recall(address);
+    if (!name) {
+        name = name_caller(address);
+        observed_remember(address, name);
+    }
+    return name;
+}
+
+static __attribute__((noinline)) uint8_t name_mapping(uintptr_t address)
+{
+    char path[NAME_SHOWN];
+    struct vma vma;
+    if (query_name(address, &vma, path, sizeof path))
+        return observed_name("unknown");
+    region_normalise(path);
+    return observed_name(vma.inode == 0 ? "anon" : path);
+}
+
+static uint8_t anon_name(void)
+{
+    return observed_name("anon");
+}
+
+/* No address has the top bit. */
+static uint8_t image_name(const struct image *image, uintptr_t address)
+{
+    uint64_t key = 1ULL << 63 | (uint64_t)image->generation << 16 | image->slot;
+    uint8_t name = observed_recall(key);
+    if (!name) {
+        name = name_mapping(address);
+        observed_remember(key, name);
+    }
+    return name;
+}
+
+/* ---- the look before the call ---- */
+
+struct piece_seen {
+    struct observed_key key;
+    uint64_t amounts[OBSERVED_COUNT];
+};
+
+struct look {
+    const struct call *call;
+    enum reason reason; /* why a reset would forward the whole call */
+    uint32_t matched;
+    unsigned count;
+    struct piece_seen piece[PLAN_PIECES];
+};
+
+static void count_run(struct piece_seen *seen, const struct page_region *run, uint64_t clean)
+{
+    uint64_t pages = (run->end - run->start) / PAGE;
+    bool swapped = run->categories & CATEGORY_SWAPPED;
+    seen->amounts[OBSERVED_present] += swapped ? 0 : pages;
+    if (run->categories & (CATEGORY_SWAPPED | CATEGORY_HUGE) && !(run->categories & CATEGORY_ZERO)) {
+        seen->amounts[OBSERVED_to_kernel] += pages;
+        return;
+    }
+    seen->amounts[OBSERVED_dirty] += run->categories & clean ? 0 : pages;
+    seen->amounts[OBSERVED_again] += observed_again(run->start, run->end);
+}
+
+/* Asks for the category that tells clean pages from dirty, instead of leaving them out: present pages that
+   nobody wrote to are worth a fault too. */
+static enum reason scan_piece(struct piece_seen *seen, uintptr_t start, uintptr_t end, bool anonymous)
+{
+    struct regions_claim claim;
+    struct page_region *regions = regions_claim(&claim);
+    if (!regions)
+        return REASON_busy;
+    uint64_t clean = anonymous ? CATEGORY_ZERO : CATEGORY_FILE;
+    struct pagemap_scan scan = {
+        .fd = process.files.pagemap,
+        .position = start,
+        .end = end,
+        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE | CATEGORY_ZERO | clean,
+        .regions = regions,
+        .capacity = REGIONS_MANY,
+    };
+    int count = 0;
+    while (scan.position < end && count >= 0) {
+        uint64_t before = prim_now();
+        count = pagemap_next(&scan, PAGEMAP_SLICE / PAGE);
+        seen->amounts[OBSERVED_look_ns] += prim_now() - before;
+        for (int i = 0; i < count; i++)
+            count_run(seen, &regions[i], clean);
+    }
+    regions_release(&claim);
+    return count < 0 ? REASON_failed : REASON_COUNT;
+}
+
+/* What lies past the threshold goes to the real call. */
+static void cut_at_keep(struct piece_seen *seen, uint64_t *pages_left)
+{
+    uint64_t *dirty = &seen->amounts[OBSERVED_dirty];
+    uint64_t over = *dirty > *pages_left ? *dirty - *pages_left : 0;
+    *dirty -= over;
+    *pages_left -= *dirty;
+    seen->amounts[OBSERVED_to_kernel] += over;
+}
+
+/* Would a reset leave a piece of this size alone? */
+static bool is_too_large(const struct rule *rule, uint64_t pages)
+{
+    struct policy_input input = {.rule = rule->policy, .pages = pages, .pages_left = rule->keep / PAGE};
+    return policy_decide(&input) == DECIDE_FORWARD;
+}
+
+static void look_at_piece(struct look *look, const struct plan_piece *piece, uintptr_t start,
+                          uint64_t *pages_left)
+{
+    struct piece_seen *seen = &look->piece[look->count++];
+    const struct rule *rule = &process.rules.rule[piece->rule];
+    bool image = piece->image.kind != IMAGE_NONE;
+    enum reason hindrance = piece->hindrance == REASON_COUNT ? look->reason : piece->hindrance;
+    seen->key.mapping = image                             ? image_name(&piece->image, start)
+                        : piece->hindrance == REASON_COUNT ? anon_name()
+                                                           : name_mapping(start);
+    if (hindrance == REASON_COUNT && is_too_large(rule, (piece->end - start) / PAGE))
+        hindrance = REASON_policy;
+    /* An unsealed file's pages are counted too: the user may promise that it is stable. */
+    if (hindrance == REASON_COUNT || hindrance == REASON_unsealed) {
+        enum reason trouble = scan_piece(seen, start, piece->end, !image);
+        hindrance = trouble == REASON_COUNT ? hindrance : trouble;
+        cut_at_keep(seen, pages_left);
+    }
+    seen->key.hindrance = hindrance;
+    seen->amounts[OBSERVED_bytes] = piece->end - start;
+}
+
+/* A call whose mappings cannot all be told is one piece. */
+static void look_at_whole(struct look *look)
+{
+    struct piece_seen *seen = &look->piece[look->count++];
+    seen->key.mapping = name_mapping(look->call->start);
+    seen->key.hindrance = look->reason;
+    seen->amounts[OBSERVED_bytes] = look->call->end - look->call->start;
+}
+
+static void look_at_pieces(struct look *look, const struct plan *plan)
+{
+    uint64_t pages_left = UINT64_MAX;
+    uintptr_t position = look->call->start;
+    for (unsigned i = 0; i < plan->count; position = plan->piece[i++].end) {
+        const struct plan_piece *piece = &plan->piece[i];
+        if (piece->rule < 0)
+            continue;
+        uint64_t keep = process.rules.rule[piece->rule].keep / PAGE;
+        pages_left = pages_left < keep ? pages_left : keep;
+        look_at_piece(look, piece, position, &pages_left);
+    }
+}
+
+static __attribute__((noinline)) void look_at_call(struct look *look, int advice)
+{
+    const struct call *call = look->call;
+    struct plan plan = {.count = 0};
+    uint64_t before = prim_now();
+    look->reason = plan_call(call, advice, &plan, &look->matched);
+    uint64_t asked_ns = prim_now() - before;
+    /* That no piece of it can be served is said of each piece. */
+    for (unsigned i = 0; i < plan.count; i++)
+        if (plan.piece[i].hindrance == look->reason)
+            look->reason = REASON_COUNT;
+    if (plan.count && plan.piece[plan.count - 1].end == call->end)
+        look_at_pieces(look, &plan);
+    else
+        look_at_whole(look);
+    for (unsigned i = 0; i < look->count; i++)
+        look->piece[i].amounts[OBSERVED_look_ns] += asked_ns / look->count;
+}
+
+/* ---- the call ---- */
+
+/* The real call's time goes to the pieces by the pages it had to drop, which is what it spends it on. */
+static void enter(struct look *look, uint64_t call_ns)
+{
+    uint64_t weight = look->count;
+    for (unsigned i = 0; i < look->count; i++)
+        weight += look->piece[i].amounts[OBSERVED_present];
+    for (unsigned i = 0; i < look->count; i++) {
+        struct piece_seen *seen = &look->piece[i];
+        seen->key.caller = caller_name(look->call->caller);
+        seen->key.size = (uint8_t)(63 - __builtin_clzll(look->call->end - look->call->start));
+        seen->amounts[OBSERVED_calls] = 1;
+        seen->amounts[OBSERVED_at_sites] = look->call->at_site;
+        seen->amounts[OBSERVED_call_ns] = call_ns * (seen->amounts[OBSERVED_present] + 1) / weight;
+        observed_add(seen->key, seen->amounts);
+    }
+}
+
+long observe_call(const struct call *call, size_t length, int advice)
+{
+    struct look look;
+    memset(&look, 0, sizeof look);
+    look.call = call;
+    look_at_call(&look, advice);
+    uint64_t before = prim_now();
+    long result = prim_madvise(call->start, length, advice);
+    uint64_t call_ns = prim_now() - before;
+    enter(&look, call_ns);
+    count(COUNTER_forward_ns, call_ns);
+    count_real_call(look.count ? REASON_observing : REASON_no_rule,
+                    result == 0 ? (call->end - call->start) / PAGE : 0);
+    count_rules(look.matched, 0, look.matched);
+    return result;
+}
