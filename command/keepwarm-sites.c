@@ -1,18 +1,18 @@
-/* keepwarm-sites FILE|PID: every place that calls madvise or process_madvise, and what keepwarm would do
+/* keepwarm sites FILE|PID: every place that calls madvise or process_madvise, and what keepwarm would do
  * about it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "command/arguments.h"
 #include "hooks/elf_file.h"
 #include "hooks/site_list.h"
 
-enum { EXIT_OURS = 125, OBJECTS_MOST = 4096, LINE_MOST = 4096 + 256 };
+enum { OBJECTS_MOST = 4096, LINE_MOST = 4096 + 256 };
 
 struct listing {
     const char *object;
@@ -23,8 +23,10 @@ struct listing {
     unsigned places, patchable;
 };
 
+const char program_name[] = "keepwarm sites";
+
 static const char usage[] =
-    "usage: keepwarm-sites [--json] FILE|PID\n"
+    "usage: keepwarm sites [--json] FILE|PID\n"
     "Lists every place in FILE, or in the objects of process PID, that calls madvise or process_madvise.\n"
     "FILE is not run. A name of digits only is a PID; write ./123 for a file of that name.\n"
     "\n"
@@ -141,17 +143,15 @@ static void list_object(struct listing *l, const struct elf_file *file, const ch
     l->is_libc = soname && strcmp(soname, "libc.so.6") == 0;
     elf_slots(file, print_slot, l);
     if (site_list(file, print_site, l) < 0)
-        fprintf(stderr, "keepwarm-sites: %s: not enough memory for some functions\n", name);
+        failure("%s: not enough memory for some functions", name);
 }
 
 static int list_file(struct listing *l, const char *path)
 {
     struct elf_file file;
     int error = elf_file_open(&file, path);
-    if (error) {
-        fprintf(stderr, "keepwarm-sites: %s: %s\n", path, elf_error_text(error));
-        return EXIT_OURS;
-    }
+    if (error)
+        return failure("%s: %s", path, elf_error_text(error));
     list_object(l, &file, path);
     elf_file_close(&file);
     return 0;
@@ -193,7 +193,7 @@ static void list_mapping(struct listing *l, const char *pid, const struct mappin
     struct elf_file file;
     int error = open_mapped(&file, pid, m);
     if (error) {
-        fprintf(stderr, "keepwarm-sites: %s: %s\n", m->path, elf_error_text(error));
+        failure("%s: %s", m->path, elf_error_text(error));
         return;
     }
     if (elf_file_bias(&file, m->start, m->offset, &l->bias))
@@ -211,11 +211,8 @@ static int list_process(struct listing *l, const char *pid)
     size_t room = 0, count = 0;
     snprintf(path, sizeof path, "/proc/%s/maps", pid);
     FILE *maps = fopen(path, "re");
-    if (!maps) {
-        fprintf(stderr, "keepwarm-sites: %s: %s\n", pid,
-                errno == ENOENT ? "no such process" : strerror(errno));
-        return EXIT_OURS;
-    }
+    if (!maps)
+        return failure("%s: %s", pid, errno == ENOENT ? "no such process" : strerror(errno));
     snprintf(path, sizeof path, "/proc/%s/mem", pid);
     l->memory = open(path, O_RDONLY | O_CLOEXEC); /* where it is not permitted, patched sites show as patch */
     while (getline(&line, &room, maps) > 0) {
@@ -229,10 +226,8 @@ static int list_process(struct listing *l, const char *pid)
         list_mapping(l, pid, &m);
     }
     int status = 0;
-    if (ferror(maps)) {
-        fprintf(stderr, "keepwarm-sites: %s: cannot read its mappings\n", pid);
-        status = EXIT_OURS;
-    }
+    if (ferror(maps))
+        status = failure("%s: cannot read its mappings", pid);
     free(line);
     fclose(maps);
     if (l->memory >= 0)
@@ -245,17 +240,10 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
     struct listing l = {.first = true, .memory = -1};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'h')
-            return fputs(usage, stdout) < 0 || fflush(stdout) ? EXIT_OURS : 0;
-        if (option != 'j')
-            return EXIT_OURS;
+    while (next_option(argc, argv, options, usage) != -1)
         l.json = true;
-    }
-    if (argc - optind != 1) {
-        fprintf(stderr, "keepwarm-sites: give one FILE or PID; --help tells more\n");
-        return EXIT_OURS;
-    }
+    if (argc - optind != 1)
+        return failure("give one FILE or PID; --help tells more");
     const char *what = argv[optind];
     bool is_pid = *what && what[strspn(what, "0123456789")] == '\0' && strlen(what) < 20;
     int status = is_pid ? list_process(&l, what) : list_file(&l, what);
@@ -263,9 +251,5 @@ int main(int argc, char **argv)
         printf("%s%s]}\n", l.first ? json_head : "", l.first ? "" : "\n");
     else if (status == 0)
         printf("# %u places, %u of them inline sites that can be patched\n", l.places, l.patchable);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "keepwarm-sites: standard output: %s\n", strerror(errno));
-        return EXIT_OURS;
-    }
-    return status;
+    return finish_output(status);
 }
