@@ -18,7 +18,10 @@
     COUNT(to_kernel, "present or swapped pages that it would have given to the real call")                   \
     COUNT(again, "present pages that an earlier call had dropped: a reset would have saved their faults")    \
     COUNT(call_ns, "time in the real call")                                                                  \
-    COUNT(look_ns, "time of asking for the mappings and scanning, as a reset would")
+    COUNT(ask_ns, "time of asking for the mappings, as a reset would")                                       \
+    COUNT(scan_ns, "time of the scan, likewise")                                                             \
+    COUNT(faults, "page faults on a page of keepwarm's own, after one call in 32")                           \
+    COUNT(fault_ns, "time they took")
 
 enum observed {
 #define OBSERVED_NAME(name, text) OBSERVED_##name,

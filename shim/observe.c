@@ -1,6 +1,7 @@
 #include "shim/observe.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
@@ -10,6 +11,39 @@
 #include "shim/plan.h"
 #include "shim/policy.h"
 #include "shim/state.h"
+
+/* ---- time ---- */
+
+/* CPU time of this thread, in ns: by the wall clock, one call that another program interrupts counts for a
+   thousand. */
+static uint64_t cpu_now(void)
+{
+    struct timespec now = {0};
+    prim_call3(SYS_clock_gettime, CLOCK_THREAD_CPUTIME_ID, (long)&now, 0);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* What asking for the time takes, the least of some times. */
+static uint64_t clock_cost(void)
+{
+    static uint64_t cost;
+    uint64_t found = __atomic_load_n(&cost, __ATOMIC_RELAXED);
+    if (found)
+        return found;
+    found = UINT64_MAX;
+    for (int i = 0; i < 16; i++) {
+        uint64_t before = cpu_now(), taken = cpu_now() - before;
+        found = taken < found ? taken : found;
+    }
+    __atomic_store_n(&cost, found, __ATOMIC_RELAXED);
+    return found;
+}
+
+static uint64_t cpu_since(uint64_t before)
+{
+    uint64_t taken = cpu_now() - before, cost = clock_cost();
+    return taken > cost ? taken - cost : 0;
+}
 
 /* ---- names ---- */
 
@@ -113,9 +147,9 @@ static enum reason scan_piece(struct piece_seen *seen, uintptr_t start, uintptr_
     };
     int count = 0;
     while (scan.position < end && count >= 0) {
-        uint64_t before = prim_now();
+        uint64_t before = cpu_now();
         count = pagemap_next(&scan, PAGEMAP_SLICE / PAGE);
-        seen->amounts[OBSERVED_look_ns] += prim_now() - before;
+        seen->amounts[OBSERVED_scan_ns] += cpu_since(before);
         for (int i = 0; i < count; i++)
             count_run(seen, &regions[i], clean);
     }
@@ -189,9 +223,9 @@ static __attribute__((noinline)) void look_at_call(struct look *look, int advice
 {
     const struct call *call = look->call;
     struct plan plan = {.count = 0};
-    uint64_t before = prim_now();
+    uint64_t before = cpu_now();
     look->reason = plan_call(call, advice, &plan, &look->matched);
-    uint64_t asked_ns = prim_now() - before;
+    uint64_t asked_ns = cpu_since(before);
     /* That no piece of it can be served is said of each piece. */
     for (unsigned i = 0; i < plan.count; i++)
         if (plan.piece[i].hindrance == look->reason)
@@ -201,7 +235,41 @@ static __attribute__((noinline)) void look_at_call(struct look *look, int advice
     else
         look_at_whole(look);
     for (unsigned i = 0; i < look->count; i++)
-        look->piece[i].amounts[OBSERVED_look_ns] += asked_ns / look->count;
+        look->piece[i].amounts[OBSERVED_ask_ns] += asked_ns / look->count;
+}
+
+/* ---- a page fault ---- */
+
+/* A page of our own that is dropped and touched again shows what a fault costs here and now, with the threads
+   and the load that there are. Threads may share it: nobody reads it. */
+static volatile char *fault_page(void)
+{
+    static uintptr_t page;
+    uintptr_t found = __atomic_load_n(&page, __ATOMIC_ACQUIRE), none = 0;
+    if (found)
+        return (volatile char *)found;
+    long fresh = prim_mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (prim_failed(fresh))
+        return NULL;
+    if (__atomic_compare_exchange_n(&page, &none, (uintptr_t)fresh, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return (volatile char *)fresh;
+    prim_munmap((uintptr_t)fresh, PAGE);
+    return (volatile char *)none;
+}
+
+static void measure_fault(struct piece_seen *seen)
+{
+    volatile char *page = fault_page();
+    if (!page)
+        return;
+    count(COUNTER_real_calls, 1);
+    if (prim_madvise((uintptr_t)page, PAGE, ADVICE_DONTNEED))
+        return;
+    uint64_t before = cpu_now();
+    *page = 1;
+    seen->amounts[OBSERVED_fault_ns] = cpu_since(before);
+    seen->amounts[OBSERVED_faults] = 1;
 }
 
 /* ---- the call ---- */
@@ -223,15 +291,17 @@ static void enter(struct look *look, uint64_t call_ns)
     }
 }
 
-long observe_call(const struct call *call, size_t length, int advice)
+long observe_call(const struct call *call, size_t length, int advice, bool probe)
 {
     struct look look;
     memset(&look, 0, sizeof look);
     look.call = call;
     look_at_call(&look, advice);
-    uint64_t before = prim_now();
+    uint64_t before = cpu_now();
     long result = prim_madvise(call->start, length, advice);
-    uint64_t call_ns = prim_now() - before;
+    uint64_t call_ns = cpu_since(before);
+    if (probe && look.count)
+        measure_fault(&look.piece[0]);
     enter(&look, call_ns);
     count(COUNTER_forward_ns, call_ns);
     count_real_call(look.count ? REASON_observing : REASON_no_rule,

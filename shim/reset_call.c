@@ -296,7 +296,7 @@ static long serve(const struct call *call, size_t length, int advice, bool timed
 long reset_serve(const struct call *call, size_t length, int advice)
 {
     bool timed = counters_timed_turn();
-    long result = process.options.mode == MODE_OBSERVE ? observe_call(call, length, advice)
+    long result = process.options.mode == MODE_OBSERVE ? observe_call(call, length, advice, timed)
                                                        : serve(call, length, advice, timed);
     statistics_after_call(timed);
     return result;
