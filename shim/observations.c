@@ -13,7 +13,8 @@ static struct {
         uint32_t key; /* 0: free, but for the first row, which is the others' */
         uint64_t amounts[OBSERVED_COUNT];
     } row[OBSERVED_ROWS];
-    /* One that a signal handler never finished writing is passed over. Two threads may enter the same name. */
+    /* One that a signal handler never finished writing is passed over. Two threads may enter the same name.
+     */
     struct {
         uint32_t state;
         char bytes[OBSERVED_NAME_SIZE];
@@ -100,8 +101,7 @@ uint64_t observed_again(uintptr_t start, uintptr_t end)
         unsigned first = page % 64;
         uint64_t left = end / PAGE - page, count = left < 64 - first ? left : 64 - first;
         uint64_t bits = (count == 64 ? ~0ULL : (1ULL << count) - 1) << first;
-        uint64_t *word =
-            &state.page[hash(page / BLOCK_PAGES) >> (64 - BLOCKS_BITS)][page % BLOCK_PAGES / 64];
+        uint64_t *word = &state.page[hash(page / BLOCK_PAGES) >> (64 - BLOCKS_BITS)][page % BLOCK_PAGES / 64];
         uint64_t before = __atomic_fetch_or(word, bits, __ATOMIC_RELAXED);
         again += (uint64_t)__builtin_popcountll(before & bits);
         page += count;

@@ -83,11 +83,6 @@ static __attribute__((noinline)) uint8_t name_mapping(uintptr_t address)
     return observed_name(vma.inode == 0 ? "anon" : path);
 }
 
-static uint8_t anon_name(void)
-{
-    return observed_name("anon");
-}
-
 /* No address has the top bit. */
 static uint8_t image_name(const struct image *image, uintptr_t address)
 {
@@ -102,35 +97,36 @@ static uint8_t image_name(const struct image *image, uintptr_t address)
 
 /* ---- the look before the call ---- */
 
-struct piece_seen {
-    struct observed_key key;
-    uint64_t amounts[OBSERVED_COUNT];
-};
-
+/* One call, and what has to be known of its pieces until the real call is done. */
 struct look {
     const struct call *call;
     enum reason reason; /* why a reset would forward the whole call */
     uint32_t matched;
+    uint8_t caller, size; /* of the pieces' keys */
     unsigned count;
-    struct piece_seen piece[PLAN_PIECES];
+    struct {
+        struct observed_key key;
+        uint32_t present; /* pages */
+    } piece[PLAN_PIECES];
 };
 
-static void count_run(struct piece_seen *seen, const struct page_region *run, uint64_t clean)
+static void count_run(uint64_t amounts[OBSERVED_COUNT], const struct page_region *run, uint64_t clean)
 {
     uint64_t pages = (run->end - run->start) / PAGE;
     bool swapped = run->categories & CATEGORY_SWAPPED;
-    seen->amounts[OBSERVED_present] += swapped ? 0 : pages;
+    amounts[OBSERVED_present] += swapped ? 0 : pages;
     if (run->categories & (CATEGORY_SWAPPED | CATEGORY_HUGE) && !(run->categories & CATEGORY_ZERO)) {
-        seen->amounts[OBSERVED_to_kernel] += pages;
+        amounts[OBSERVED_to_kernel] += pages;
         return;
     }
-    seen->amounts[OBSERVED_dirty] += run->categories & clean ? 0 : pages;
-    seen->amounts[OBSERVED_again] += observed_again(run->start, run->end);
+    amounts[OBSERVED_dirty] += run->categories & clean ? 0 : pages;
+    amounts[OBSERVED_again] += observed_again(run->start, run->end);
 }
 
 /* Asks for the category that tells clean pages from dirty, instead of leaving them out: present pages that
    nobody wrote to are worth a fault too. */
-static enum reason scan_piece(struct piece_seen *seen, uintptr_t start, uintptr_t end, bool anonymous)
+static __attribute__((noinline)) enum reason scan_piece(uint64_t amounts[OBSERVED_COUNT], uintptr_t start,
+                                                        uintptr_t end, bool anonymous)
 {
     struct regions_claim claim;
     struct page_region *regions = regions_claim(&claim);
@@ -149,22 +145,22 @@ static enum reason scan_piece(struct piece_seen *seen, uintptr_t start, uintptr_
     while (scan.position < end && count >= 0) {
         uint64_t before = cpu_now();
         count = pagemap_next(&scan, PAGEMAP_SLICE / PAGE);
-        seen->amounts[OBSERVED_scan_ns] += cpu_since(before);
+        amounts[OBSERVED_scan_ns] += cpu_since(before);
         for (int i = 0; i < count; i++)
-            count_run(seen, &regions[i], clean);
+            count_run(amounts, &regions[i], clean);
     }
     regions_release(&claim);
     return count < 0 ? REASON_failed : REASON_COUNT;
 }
 
 /* What lies past the threshold goes to the real call. */
-static void cut_at_keep(struct piece_seen *seen, uint64_t *pages_left)
+static void cut_at_keep(uint64_t amounts[OBSERVED_COUNT], uint64_t *pages_left)
 {
-    uint64_t *dirty = &seen->amounts[OBSERVED_dirty];
+    uint64_t *dirty = &amounts[OBSERVED_dirty];
     uint64_t over = *dirty > *pages_left ? *dirty - *pages_left : 0;
     *dirty -= over;
     *pages_left -= *dirty;
-    seen->amounts[OBSERVED_to_kernel] += over;
+    amounts[OBSERVED_to_kernel] += over;
 }
 
 /* Would a reset leave a piece of this size alone? */
@@ -174,38 +170,53 @@ static bool is_too_large(const struct rule *rule, uint64_t pages)
     return policy_decide(&input) == DECIDE_FORWARD;
 }
 
-static void look_at_piece(struct look *look, const struct plan_piece *piece, uintptr_t start,
-                          uint64_t *pages_left)
+/* The time in the real call is added later. */
+static void enter_piece(struct look *look, uint8_t mapping, enum reason hindrance,
+                        uint64_t amounts[OBSERVED_COUNT])
 {
-    struct piece_seen *seen = &look->piece[look->count++];
-    const struct rule *rule = &process.rules.rule[piece->rule];
-    bool image = piece->image.kind != IMAGE_NONE;
+    unsigned i = look->count++;
+    look->piece[i].key = (struct observed_key){look->caller, mapping, look->size, hindrance};
+    look->piece[i].present = (uint32_t)amounts[OBSERVED_present];
+    amounts[OBSERVED_calls] = 1;
+    amounts[OBSERVED_at_sites] = look->call->at_site;
+    observed_add(look->piece[i].key, amounts);
+}
+
+static uint8_t piece_name(const struct plan_piece *piece, uintptr_t start)
+{
+    if (piece->image.kind != IMAGE_NONE)
+        return image_name(&piece->image, start);
+    return piece->hindrance == REASON_COUNT ? observed_name("anon") : name_mapping(start);
+}
+
+static void look_at_piece(struct look *look, const struct plan_piece *piece, uintptr_t start,
+                          uint64_t *pages_left, uint64_t ask_ns)
+{
     enum reason hindrance = piece->hindrance == REASON_COUNT ? look->reason : piece->hindrance;
-    seen->key.mapping = image                             ? image_name(&piece->image, start)
-                        : piece->hindrance == REASON_COUNT ? anon_name()
-                                                           : name_mapping(start);
-    if (hindrance == REASON_COUNT && is_too_large(rule, (piece->end - start) / PAGE))
+    uint64_t amounts[OBSERVED_COUNT] = {
+        [OBSERVED_bytes] = piece->end - start,
+        [OBSERVED_ask_ns] = ask_ns,
+    };
+    if (hindrance == REASON_COUNT &&
+        is_too_large(&process.rules.rule[piece->rule], (piece->end - start) / PAGE))
         hindrance = REASON_policy;
     /* An unsealed file's pages are counted too: the user may promise that it is stable. */
     if (hindrance == REASON_COUNT || hindrance == REASON_unsealed) {
-        enum reason trouble = scan_piece(seen, start, piece->end, !image);
+        enum reason trouble = scan_piece(amounts, start, piece->end, piece->image.kind == IMAGE_NONE);
         hindrance = trouble == REASON_COUNT ? hindrance : trouble;
-        cut_at_keep(seen, pages_left);
+        cut_at_keep(amounts, pages_left);
     }
-    seen->key.hindrance = hindrance;
-    seen->amounts[OBSERVED_bytes] = piece->end - start;
+    enter_piece(look, piece_name(piece, start), hindrance, amounts);
 }
 
 /* A call whose mappings cannot all be told is one piece. */
 static void look_at_whole(struct look *look)
 {
-    struct piece_seen *seen = &look->piece[look->count++];
-    seen->key.mapping = name_mapping(look->call->start);
-    seen->key.hindrance = look->reason;
-    seen->amounts[OBSERVED_bytes] = look->call->end - look->call->start;
+    uint64_t amounts[OBSERVED_COUNT] = {[OBSERVED_bytes] = look->call->end - look->call->start};
+    enter_piece(look, name_mapping(look->call->start), look->reason, amounts);
 }
 
-static void look_at_pieces(struct look *look, const struct plan *plan)
+static void look_at_pieces(struct look *look, const struct plan *plan, uint64_t ask_ns)
 {
     uint64_t pages_left = UINT64_MAX;
     uintptr_t position = look->call->start;
@@ -215,7 +226,7 @@ static void look_at_pieces(struct look *look, const struct plan *plan)
             continue;
         uint64_t keep = process.rules.rule[piece->rule].keep / PAGE;
         pages_left = pages_left < keep ? pages_left : keep;
-        look_at_piece(look, piece, position, &pages_left);
+        look_at_piece(look, piece, position, &pages_left, ask_ns / plan->count);
     }
 }
 
@@ -225,17 +236,15 @@ static __attribute__((noinline)) void look_at_call(struct look *look, int advice
     struct plan plan = {.count = 0};
     uint64_t before = cpu_now();
     look->reason = plan_call(call, advice, &plan, &look->matched);
-    uint64_t asked_ns = cpu_since(before);
+    uint64_t ask_ns = cpu_since(before);
     /* That no piece of it can be served is said of each piece. */
     for (unsigned i = 0; i < plan.count; i++)
         if (plan.piece[i].hindrance == look->reason)
             look->reason = REASON_COUNT;
     if (plan.count && plan.piece[plan.count - 1].end == call->end)
-        look_at_pieces(look, &plan);
+        look_at_pieces(look, &plan, ask_ns);
     else
         look_at_whole(look);
-    for (unsigned i = 0; i < look->count; i++)
-        look->piece[i].amounts[OBSERVED_ask_ns] += asked_ns / look->count;
 }
 
 /* ---- a page fault ---- */
@@ -258,7 +267,7 @@ static volatile char *fault_page(void)
     return (volatile char *)none;
 }
 
-static void measure_fault(struct piece_seen *seen)
+static void measure_fault(struct observed_key key)
 {
     volatile char *page = fault_page();
     if (!page)
@@ -268,41 +277,41 @@ static void measure_fault(struct piece_seen *seen)
         return;
     uint64_t before = cpu_now();
     *page = 1;
-    seen->amounts[OBSERVED_fault_ns] = cpu_since(before);
-    seen->amounts[OBSERVED_faults] = 1;
+    uint64_t amounts[OBSERVED_COUNT] = {[OBSERVED_fault_ns] = cpu_since(before), [OBSERVED_faults] = 1};
+    observed_add(key, amounts);
 }
 
 /* ---- the call ---- */
 
 /* The real call's time goes to the pieces by the pages it had to drop, which is what it spends it on. */
-static void enter(struct look *look, uint64_t call_ns)
+static void enter_time(const struct look *look, uint64_t call_ns)
 {
     uint64_t weight = look->count;
     for (unsigned i = 0; i < look->count; i++)
-        weight += look->piece[i].amounts[OBSERVED_present];
+        weight += look->piece[i].present;
     for (unsigned i = 0; i < look->count; i++) {
-        struct piece_seen *seen = &look->piece[i];
-        seen->key.caller = caller_name(look->call->caller);
-        seen->key.size = (uint8_t)(63 - __builtin_clzll(look->call->end - look->call->start));
-        seen->amounts[OBSERVED_calls] = 1;
-        seen->amounts[OBSERVED_at_sites] = look->call->at_site;
-        seen->amounts[OBSERVED_call_ns] = call_ns * (seen->amounts[OBSERVED_present] + 1) / weight;
-        observed_add(seen->key, seen->amounts);
+        uint64_t amounts[OBSERVED_COUNT] = {
+            [OBSERVED_call_ns] = call_ns * (look->piece[i].present + 1) / weight,
+        };
+        observed_add(look->piece[i].key, amounts);
     }
 }
 
 long observe_call(const struct call *call, size_t length, int advice, bool probe)
 {
     struct look look;
-    memset(&look, 0, sizeof look);
     look.call = call;
+    look.count = 0;
+    look.matched = 0;
+    look.caller = caller_name(call->caller);
+    look.size = (uint8_t)(63 - __builtin_clzll(call->end - call->start));
     look_at_call(&look, advice);
     uint64_t before = cpu_now();
     long result = prim_madvise(call->start, length, advice);
     uint64_t call_ns = cpu_since(before);
+    enter_time(&look, call_ns);
     if (probe && look.count)
-        measure_fault(&look.piece[0]);
-    enter(&look, call_ns);
+        measure_fault(look.piece[0].key);
     count(COUNTER_forward_ns, call_ns);
     count_real_call(look.count ? REASON_observing : REASON_no_rule,
                     result == 0 ? (call->end - call->start) / PAGE : 0);

@@ -7,8 +7,8 @@ from keepwarm_command.suggestion import (PAGE, RESTORE_NS, WORTH_SUGGESTING, bus
 
 ROWS_SHOWN = 20
 HEADINGS = ("caller", "memory", "size", "calls", "dirty", "reused", "now us", "reset us")
-# The widths with a space between them make 79 columns.
-WIDTHS = (13, 21, 5, 9, 5, 6, 7, 6)
+# With a space between them, 80 columns.
+WIDTHS = (12, 18, 5, 10, 5, 6, 7, 10)
 WORTH_A_PROMISE = 0.1  # of what the rules save
 
 
@@ -31,8 +31,9 @@ def cells(row, fault_ns):
 
 
 def table_line(words):
-    """Names to the left, numbers to the right; the last column may be a reason, and longer."""
-    names = [f"{shortened(word, width):<{width}}" for word, width in zip(words[:2], WIDTHS)]
+    """Names to the left, numbers to the right."""
+    words = [shortened(word, width) for word, width in zip(words, WIDTHS)]
+    names = [f"{word:<{width}}" for word, width in zip(words[:2], WIDTHS)]
     numbers = [f"{word:>{width}}" for word, width in zip(words[2:], WIDTHS[2:])]
     return " ".join([*names, *numbers])
 

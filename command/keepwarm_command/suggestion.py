@@ -120,8 +120,8 @@ def by_caller(make, selector, rows, fault_ns):
 
 def ways_for(selector, rows, fault_ns):
     """Lists of rules for one kind of memory, the simplest first."""
-    if all(saved_ns(row, fault_ns) <= 0 for row in rows):
-        return [[]]
+    if all(saved_ns(row, fault_ns) + row["ask_ns"] + row["calls"] * SCAN_NS <= 0 for row in rows):
+        return [[]]  # not even if another part of each call paid for the questions and the scan
     return [whole(selector, rows, fault_ns), [], limited(selector, rows, fault_ns),
             by_caller(whole, selector, rows, fault_ns), by_caller(limited, selector, rows, fault_ns)]
 

@@ -65,7 +65,7 @@ static const char *const bad_rules[] = {
     "range=-",
     "range=0x-0x",
 };
-static const char *const good_options[] = {"mode=on",     "mode=off", "mode=verify", "keep=1M",
+static const char *const good_options[] = {"mode=on",     "mode=off", "mode=verify", "mode=observe", "keep=1M",
                                            "exe=a\\,b",   "stats=/x", "live=none",   "log=error",
                                            "log=info:/x", "strict=0", "help",        "hooks=plt"};
 static const char *const bad_options[] = {"mode=",    "mode=ab=1s", "keep=1Q", "keep=99999999999999999999",

@@ -131,8 +131,8 @@ Test(options, good_settings_stand_beside_bad_ones)
 
 Test(options, bad_mode_means_off)
 {
-    static const char *const bad[] = {"mode=",  "mode",         "mode=ON",       "mode=onn",
-                                      "mode=1", "mode=observe", "mode=ab=250ms", "mode=coin=0.5"};
+    static const char *const bad[] = {"mode=",  "mode",          "mode=ON",      "mode=onn",
+                                      "mode=1", "mode=ab=250ms", "mode=coin=0.5"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct parsed_options *parsed = parse_options(bad[i]);
         cr_assert_eq(parsed->options.mode, MODE_OFF, "%s", bad[i]);
@@ -205,4 +205,6 @@ Test(options, modes_have_names)
     cr_assert_str_eq(mode_name(MODE_ON), "on");
     cr_assert_str_eq(mode_name(MODE_OFF), "off");
     cr_assert_str_eq(mode_name(MODE_VERIFY), "verify");
+    cr_assert_str_eq(mode_name(MODE_OBSERVE), "observe");
+    cr_assert_eq(parse_options("mode=observe")->options.mode, MODE_OBSERVE);
 }
