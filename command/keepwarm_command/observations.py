@@ -76,7 +76,7 @@ def estimate(suggestion, fault_ns, busy):
             f" ({suggestion.saved_ns / busy:.0%}).",
             f"  From the time of the real calls, and {fault_ns / 1000:.2f} us for each fault on a page that was",
             f"  used again, less that of the questions, the scans, and {RESTORE_NS} ns a dirty page.",
-            "  Threads on other CPUs gain too: nothing interrupts them. `keepwarm ab` measures it."]
+            "  Threads on other CPUs gain too: nothing interrupts them. Measure: keepwarm ab."]
 
 
 def promises(suggestion):
@@ -104,7 +104,7 @@ def report(total, suggestion, cpu_ns, hooks):
     lines = [f"{total['calls']:,} MADV_DONTNEED calls in {total['processes']} process{'es' * (total['processes'] != 1)}."]
     if total["observed"]:
         lines += table(total["observed"], fault_ns)
-        lines.append("dirty: of the range; reused: of its pages, after a call; us: of a call, with faults")
+        lines.append("dirty: of the range; reused: of its pages; us: of a call and the faults after it")
     hooked = sorted({row["caller"] for row in total["observed"] if row["at_sites"]})
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")

@@ -52,20 +52,21 @@ def saved_ns(row, fault_ns):
     return spent_ns(row, fault_ns) * kept_share(row) - reset_ns(row)
 
 
-def saved_by(served, rows, fault_ns):
-    """What serving these rows (a set of their numbers) saves, in ns. The parts of a call that spans several mappings
-    hang together: if any is served, the kernel is asked about all of them, and those left over take a call of their
-    own, while those that are served are scanned together."""
+def saved_by(rules, rows, fault_ns):
+    """What serving the rows of these rules, out of all rows, saves in ns. The parts of a call that spans several
+    mappings hang together: if any is served, the kernel is asked about all of them, and those left over take a call of
+    their own; those of one rule are scanned together."""
+    rule_of = {id(row): i for i, rule in enumerate(rules) for row in rule.rows}
     calls = {}
-    for i, row in enumerate(rows):
-        calls.setdefault((row["caller"], row["size"], row["calls"]), []).append(i)
+    for row in rows:
+        calls.setdefault((row["caller"], row["size"], row["calls"]), []).append(row)
     total = 0
-    for parts in calls.values():
-        kept = [i for i in parts if i in served]
-        total += sum(saved_ns(rows[i], fault_ns) for i in kept)
-        total += sum(rows[i]["calls"] * SCAN_NS for i in kept[1:])
+    for (_, _, times), parts in calls.items():
+        kept = [row for row in parts if id(row) in rule_of]
         if kept:
-            total -= sum(rows[i]["ask_ns"] + rows[i]["calls"] * REAL_CALL_NS for i in parts if i not in served)
+            scans = len({rule_of[id(row)] for row in kept})
+            total += sum(saved_ns(row, fault_ns) for row in kept) + (len(kept) - scans) * times * SCAN_NS
+            total -= sum(row["ask_ns"] + times * REAL_CALL_NS for row in parts if id(row) not in rule_of)
     return total
 
 
@@ -126,27 +127,36 @@ def ways_for(selector, rows, fault_ns):
             by_caller(whole, selector, rows, fault_ns), by_caller(limited, selector, rows, fault_ns)]
 
 
-def choose_rules(rows, fault_ns):
-    """(the rules that together save most, or nearly so if they are simpler; ns saved)."""
+def first_enough(ways, rows, fault_ns):
+    """The first of some lists of rules that saves as much as any, or nearly; what it saves."""
+    saves = [saved_by(way, rows, fault_ns) for way in ways]
+    enough = max(saves) - WORTH_A_SELECTOR * abs(max(saves))
+    return next((way, saved) for way, saved in zip(ways, saves) if saved >= enough)
+
+
+def choose_by_kind(rows, fault_ns):
+    """Rules for each kind of memory that together save most, or nearly."""
     kinds = {}
     for row in rows:
         kinds.setdefault(mapping_selector(row["mapping"]), []).append(row)
-    ways = {selector: ways_for(selector, of_kind, fault_ns) for selector, of_kind in kinds.items()}
-    chosen = {selector: options[0] for selector, options in ways.items()}
-    number = {id(row): i for i, row in enumerate(rows)}
-
-    def saved_with(selector, way):
-        rules = sum((chosen | {selector: way}).values(), [])
-        return saved_by({number[id(row)] for rule in rules for row in rule.rows}, rows, fault_ns)
-
-    saved = 0
+    chosen = {selector: whole(selector, of_kind, fault_ns) for selector, of_kind in kinds.items()}
     # What is best for one kind depends on the others where calls span both: a second pass sees the first one's choice.
     for selector in [*kinds, *kinds]:
-        saves = [saved_with(selector, way) for way in ways[selector]]
-        enough = max(saves) - WORTH_A_SELECTOR * abs(max(saves))
-        chosen[selector] = next(way for way, value in zip(ways[selector], saves) if value >= enough)
-        saved = saved_with(selector, chosen[selector])
-    return sum(chosen.values(), []), saved
+        others = sum((way for other, way in chosen.items() if other != selector), [])
+        ways = [[*others, *way] for way in ways_for(selector, kinds[selector], fault_ns)]
+        chosen[selector] = first_enough(ways, rows, fault_ns)[0][len(others):]
+    return sum(chosen.values(), [])
+
+
+def choose_rules(rows, fault_ns):
+    """(the simplest rules that save as much as any, or nearly; ns saved)."""
+    if not rows:
+        return [], 0
+    by_kind = choose_by_kind(rows, fault_ns)
+    if len({mapping_selector(row["mapping"]) for rule in by_kind for row in rule.rows}) < 2:
+        return by_kind, saved_by(by_kind, rows, fault_ns)
+    # Rules for several kinds: one rule for all of them is simpler, and lets parts be scanned together.
+    return first_enough([*ways_for("any", rows, fault_ns), by_kind], rows, fault_ns)
 
 
 def base_name(path):
