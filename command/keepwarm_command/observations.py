@@ -84,7 +84,7 @@ def promises(suggestion):
     lines = []
     if suggestion.regions and suggestion.cached_ns > WORTH_A_PROMISE * suggestion.saved_ns:
         lines.append(f"# With ,vma=cache in each rule about {suggestion.cached_ns / 1e9:.2f} s more: a promise that this"
-                     "\n# memory is mapped and protected through libc's functions (or hooked sites) only.")
+                     "\n# memory is mapped and protected through libc (or hooked sites) only.")
     lines += [f"# image=stable would let {name} be served: a promise\n# that nobody writes to that file."
               for name in suggestion.stable]
     return lines
