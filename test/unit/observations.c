@@ -136,16 +136,19 @@ Test(observations, pages_again)
     cr_assert_eq(again(0, PAGES), 0);
 }
 
-enum { THREADS = 4, ROUNDS = 20000 };
+enum { THREADS = 4, ROUNDS = 300000 };
 
 static void *add_many(void *argument)
 {
     (void)argument;
-    for (int i = 0; i < ROUNDS; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "m%d", i % 10);
-        add(key_of("threads", name, (uint8_t)(12 + i % 3)), 1);
+    char name[16];
+    struct observed_key key[10];
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        key[i] = key_of("threads", name, (uint8_t)(12 + i));
     }
+    for (int i = 0; i < ROUNDS; i++)
+        add(key[i % 10], 1);
     return NULL;
 }
 
