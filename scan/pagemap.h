@@ -20,7 +20,7 @@ enum {
 };
 
 /* mmap_lock is held for reading during a scan: 32 MiB of dirty pages take it for about 65 us. */
-#define PAGEMAP_SLICE ((uintptr_t)32 << 20)
+#define PAGEMAP_SLICE ((uintptr_t)64 << 20)
 
 struct pagemap_scan {
     int fd;                  /* this process's /proc/self/pagemap */
