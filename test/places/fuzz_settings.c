@@ -218,7 +218,7 @@ static int unknown(void)
     problems_start(&problems);
     options_parse(&options, (struct span){exact, length}, &problems);
     int failed = lines_are_whole(&problems) ? 0 : fail("torn lines", exact);
-    if (options.mode > MODE_VERIFY || options.log > LOG_DEBUG || !memchr(options.exe, 0, OPTION_PATH) ||
+    if (options.mode > MODE_OBSERVE || options.log > LOG_DEBUG || !memchr(options.exe, 0, OPTION_PATH) ||
         !memchr(options.stats, 0, OPTION_PATH) || !memchr(options.live, 0, OPTION_PATH) ||
         !memchr(options.log_file, 0, OPTION_PATH))
         failed += fail("half an option", exact);
