@@ -10,9 +10,9 @@ enum { OWN_FAILURE = 125 }; /* keepwarm's own; 126 and 127 are for a command tha
 /* What messages start with: "keepwarm SUB". Each program defines its own. */
 extern const char program_name[];
 
-/* The next long option's val, or -1 when there is none left; optind is then the first argument that is no option.
-   options must hold {"help", no_argument, NULL, 'h'}: --help prints usage and exits. A bad option is named, with
-   the known one that is most like it, and exits with OWN_FAILURE. */
+/* The next long option's val, or -1 when there is none left; optind is then the first argument that is no
+   option. options must hold {"help", no_argument, NULL, 'h'}: --help prints usage and exits. A bad option is
+   named, with the known one that is most like it, and exits with OWN_FAILURE. */
 int next_option(int argc, char **argv, const struct option *options, const char *usage);
 
 /* Prints `NAME: WORDS` to standard error and returns OWN_FAILURE. */

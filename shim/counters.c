@@ -3,9 +3,9 @@
 #include <string.h>
 
 static struct {
-    struct counters block[COUNTER_BLOCKS];          /* aligned by its type */
-    int64_t kept[RULES_MAX], kept_total, kept_peak; /* bytes */
-    uint32_t next_block;                            /* that no thread has yet */
+    struct counters block[COUNTER_BLOCKS]; /* aligned by its type */
+    int64_t kept_total, kept_peak;         /* bytes */
+    uint32_t next_block;                   /* that no thread has yet */
 } state;
 
 /* initial-exec: no call to __tls_get_addr, which may allocate. */
@@ -71,7 +71,7 @@ void count_kept(unsigned rule, int64_t delta)
 {
     if (!delta)
         return;
-    __atomic_fetch_add(&state.kept[rule], delta, __ATOMIC_RELAXED);
+    add(&own_block()->rule[rule].kept, (uint64_t)delta);
     int64_t total = __atomic_add_fetch(&state.kept_total, delta, __ATOMIC_RELAXED);
     int64_t peak = __atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED);
     while (total > peak && !__atomic_compare_exchange_n(&state.kept_peak, &peak, total, true,
@@ -86,8 +86,12 @@ static uint64_t at_least_zero(int64_t value)
 
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak)
 {
-    for (unsigned i = 0; i < RULES_MAX; i++)
-        by_rule[i] = at_least_zero(__atomic_load_n(&state.kept[i], __ATOMIC_RELAXED));
+    for (unsigned i = 0; i < RULES_MAX; i++) {
+        uint64_t kept = 0;
+        for (unsigned block = 0; block < COUNTER_BLOCKS; block++)
+            kept += __atomic_load_n(&state.block[block].rule[i].kept, __ATOMIC_RELAXED);
+        by_rule[i] = at_least_zero((int64_t)kept);
+    }
     *peak = at_least_zero(__atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED));
     return at_least_zero(__atomic_load_n(&state.kept_total, __ATOMIC_RELAXED));
 }
@@ -104,8 +108,8 @@ void counters_sum(struct counters *sum)
     }
 }
 
-/* Threads begin at different turns: a program of threads that make one call each would else have all its calls
-   measured. */
+/* Threads begin at different turns: a program of threads that make one call each would else have all its
+   calls measured. */
 bool counters_timed_turn(void)
 {
     if (__builtin_expect(!thread_turn, 0))
@@ -117,7 +121,6 @@ void counters_clear(void)
 {
     /* Blocks stay whose they are: another thread of the child may be counting. */
     memset(state.block, 0, sizeof state.block);
-    memset(state.kept, 0, sizeof state.kept);
     state.kept_total = state.kept_peak = 0;
 }
 

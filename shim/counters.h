@@ -40,6 +40,7 @@ enum counter {
 
 struct rule_counters {
     uint64_t matched, served, forwarded;
+    uint64_t kept; /* bytes, as changes that may be negative: a number only as the sum of all blocks */
 };
 
 /* A multiple of a cache line, so that no two threads write to the same one. */

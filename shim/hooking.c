@@ -105,11 +105,12 @@ static unsigned wanted_kinds(void)
 }
 
 /* In a child, which ends afterwards. */
-static void rehearse(void)
+static int rehearse(void)
 {
     void *handle = open_hooks();
     if (handle)
         install(handle, wanted_kinds(), true);
+    return 0;
 }
 
 void hooking_start(bool filtered)

@@ -9,15 +9,19 @@
      blocks COUNT OFFSET WORDS      bytes; words of 8 bytes a block, native byte order
      counters NAME...               the first words of a block
      declined NAME...               the next words
-     rules COUNT                    then matched, served, forwarded of each of RULES_MAX rules
-     rule TEXT                      a line for each of COUNT rules */
+     rules COUNT                    then matched, served, forwarded, kept of each of RULES_MAX rules
+     rule TEXT                      a line for each of COUNT rules
+   Behind the text, in the same page:
+     at LIVE_SWITCH, one byte for others to write: '0' switches the process to forwarding, anything else back.
+     at LIVE_PAIRS   under mode=ab, after each pair of slices: the `ab` of the statistics, as JSON that ends
+                     with a NUL */
 #ifndef SHIM_LIVE_H
 #define SHIM_LIVE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LIVE_HEADER = 16384 };
+enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384 };
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
    only where the name holds %p. On failure process.live is -1 and one line at info says why. */

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "scan/pagemap.h"
@@ -17,11 +17,8 @@ static struct probe_result failure(enum reason reason, const char *why)
     return (struct probe_result){reason, why, false};
 }
 
-static struct probe_result try_calls(struct scan_files *files, bool filtered)
+int probe_scan(const struct scan_files *files)
 {
-    enum reason denied = filtered ? REASON_seccomp : REASON_no_pagemap;
-    if (scan_files_open(files) != 0)
-        return failure(denied, "/proc/self/pagemap or /proc/self/maps cannot be opened");
     page[0] = 1;
     struct page_region region;
     struct pagemap_scan scan = {
@@ -34,18 +31,38 @@ static struct probe_result try_calls(struct scan_files *files, bool filtered)
         .capacity = 1,
     };
     int found = pagemap_next(&scan, 1);
-    if (found == -ENOTTY)
+    return found < 0 ? found : found == 1 ? 0 : -EIO;
+}
+
+int probe_query(const struct scan_files *files)
+{
+    struct vma vma;
+    return vma_query(files->maps, (uintptr_t)page, &vma);
+}
+
+int probe_locks(void)
+{
+    return vma_check_unlocked((uintptr_t)page, PAGE);
+}
+
+static struct probe_result try_calls(struct scan_files *files, bool filtered)
+{
+    enum reason denied = filtered ? REASON_seccomp : REASON_no_pagemap;
+    if (scan_files_open(files) != 0)
+        return failure(denied, "/proc/self/pagemap or /proc/self/maps cannot be opened");
+    int error = probe_scan(files);
+    if (error == -ENOTTY)
         return failure(REASON_no_pagemap, "this kernel has no PAGEMAP_SCAN (Linux 6.7 has)");
-    if (found != 1)
+    if (error)
         return failure(denied, "PAGEMAP_SCAN is denied");
     struct vma vma;
-    int error = vma_query(files->maps, (uintptr_t)page, &vma);
+    error = probe_query(files);
     bool readable = !error || vma_read(files->maps, (uintptr_t)page, &vma, NULL, 0) == 0;
     if ((error && error != -ENOTTY) || !readable)
         return failure(filtered ? REASON_seccomp : REASON_no_maps, "PROCMAP_QUERY is denied");
     if (error && files->zero < 0)
         return failure(REASON_no_maps, "this kernel has no PROCMAP_QUERY (Linux 6.11 has), and no /dev/zero");
-    if (vma_check_unlocked((uintptr_t)page, PAGE) == -EPERM)
+    if (probe_locks() == -EPERM)
         return failure(REASON_seccomp, "msync is denied");
     return (struct probe_result){REASON_COUNT, "", !error};
 }
@@ -66,7 +83,7 @@ bool probe_is_filtered(void)
 }
 
 /* What a reset calls, beyond those of try_calls. */
-void probe_resets(void)
+int probe_resets(void)
 {
     struct scan_files files;
     struct iovec word = {page, 8};
@@ -78,10 +95,11 @@ void probe_resets(void)
     prim_call3(SYS_fstatfs, -1, (long)page, 0);
     prim_call6(SYS_mremap, 1, 0, 0, 0, 0, 0);
     prim_munmap(1, 0);
+    return 0;
 }
 
 /* What start-up, statistics, live file and messages call. */
-void probe_files(void)
+int probe_files(void)
 {
     struct stat status;
     struct quiet quiet;
@@ -101,25 +119,28 @@ void probe_files(void)
     prim_call3(SYS_rename, (long)"", (long)"", 0);
     prim_call3(SYS_unlink, (long)"", 0, 0);
     prim_call6(SYS_fallocate, -1, 0, 0, 1, 0, 0);
+    return 0;
 }
 
-/* The child raises no SIGCHLD, and leaves no core. */
-bool probe_child_survives(probe_part *part)
+/* The child raises no SIGCHLD, and leaves no core: a limit of 1 stops the handlers that a limit of 0 does not
+   (fs/coredump.c), and PR_SET_DUMPABLE would take /proc/self from an unprivileged child, who then tries
+   nothing. */
+int probe_in_child(probe_part *part)
 {
+    const struct rlimit no_core = {1, 1};
     int status = -1;
     long pid = prim_call6(SYS_clone, 0, 0, 0, 0, 0, 0);
     if (pid == 0) {
-        prim_call6(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0, 0);
-        part();
-        prim_call3(SYS_exit_group, 0, 0, 0);
+        prim_call6(SYS_prlimit64, 0, RLIMIT_CORE, (long)&no_core, 0, 0, 0);
+        prim_call3(SYS_exit_group, part(), 0, 0);
     }
     if (prim_failed(pid))
-        return false;
+        return PROBE_KILLED;
     long waited;
     do
         waited = prim_call6(SYS_wait4, pid, (long)&status, __WALL, 0, 0, 0);
     while (waited == -EINTR);
-    return waited == pid && status == 0;
+    return waited == pid && WIFEXITED(status) ? WEXITSTATUS(status) : PROBE_KILLED;
 }
 
 struct probe_result probe_kernel(struct scan_files *files, bool filtered)

@@ -28,39 +28,9 @@ static unsigned site_count(const struct hooks_object *object, unsigned kind)
     return *(const unsigned *)((const char *)object + site_kind[kind].offset);
 }
 
-/* The length of the UTF-8 character at bytes, or 0 when there is none. The bytes are terminated. */
-static size_t character_length(const unsigned char *bytes)
-{
-    static const unsigned char first_of[] = {0, 0, 0xc2, 0xe0, 0xf0};
-    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    if (bytes[0] > 0xf4 || (length > 1 && bytes[0] < first_of[length]))
-        return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((bytes[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xf0 && bytes[1] < 0x90);
-    bool outside = (bytes[0] == 0xed && bytes[1] >= 0xa0) || (bytes[0] == 0xf4 && bytes[1] >= 0x90);
-    return overlong || outside ? 0 : length;
-}
-
-/* JSON and OpenMetrics quote alike. Control bytes and what is no UTF-8 are shown as ?. */
-static void add_quoted(struct text *text, const char *words)
-{
-    text_add(text, "\"");
-    while (*words) {
-        size_t length = character_length((const unsigned char *)words);
-        bool plain = length && (unsigned char)*words >= ' ' && *words != 127;
-        if (*words == '"' || *words == '\\')
-            text_add(text, "\\");
-        text_add_span(text, plain ? words : "?", plain ? length : 1);
-        words += length ? length : 1;
-    }
-    text_add(text, "\"");
-}
-
 static void json_key(struct text *text, const char *key)
 {
-    add_quoted(text, key);
+    text_add_quoted(text, key);
     text_add(text, ": ");
 }
 
@@ -74,7 +44,7 @@ static void json_number(struct text *text, const char *key, uint64_t number, con
 static void json_string(struct text *text, const char *key, const char *words, const char *after)
 {
     json_key(text, key);
-    add_quoted(text, words);
+    text_add_quoted(text, words);
     text_add(text, after);
 }
 
@@ -193,16 +163,16 @@ static void sample(const struct report *report, struct text *text, const char *n
     text_add(text, "{pid=\"");
     text_add_number(text, (uint64_t)report->pid);
     text_add(text, "\",exe=");
-    add_quoted(text, report->exe);
+    text_add_quoted(text, report->exe);
     text_add(text, ",mode=");
-    add_quoted(text, report->mode);
+    text_add_quoted(text, report->mode);
     text_add(text, ",arm=");
-    add_quoted(text, report->arm);
+    text_add_quoted(text, report->arm);
     if (label) {
         text_add(text, ",");
         text_add(text, label);
         text_add(text, "=");
-        add_quoted(text, value);
+        text_add_quoted(text, value);
     }
     text_add(text, "} ");
     text_add_number(text, number);

@@ -68,6 +68,35 @@ void text_add_errno(struct text *text, long error)
     text_add_number(text, (uint64_t)error);
 }
 
+/* The length of the UTF-8 character at bytes, or 0 when there is none. The bytes are terminated. */
+static size_t character_length(const unsigned char *bytes)
+{
+    static const unsigned char first_of[] = {0, 0, 0xc2, 0xe0, 0xf0};
+    size_t length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    if (bytes[0] > 0xf4 || (length > 1 && bytes[0] < first_of[length]))
+        return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xf0 && bytes[1] < 0x90);
+    bool outside = (bytes[0] == 0xed && bytes[1] >= 0xa0) || (bytes[0] == 0xf4 && bytes[1] >= 0x90);
+    return overlong || outside ? 0 : length;
+}
+
+void text_add_quoted(struct text *text, const char *words)
+{
+    text_add(text, "\"");
+    while (*words) {
+        size_t length = character_length((const unsigned char *)words);
+        bool plain = length && (unsigned char)*words >= ' ' && *words != 127;
+        if (*words == '"' || *words == '\\')
+            text_add(text, "\\");
+        text_add_span(text, plain ? words : "?", plain ? length : 1);
+        words += length ? length : 1;
+    }
+    text_add(text, "\"");
+}
+
 struct span span_of(const char *words)
 {
     return (struct span){words, words ? strlen(words) : 0};

@@ -22,6 +22,10 @@ void text_add_hex(struct text *text, uint64_t number);
 /* An errno's name (ENOTTY) or its number. Takes it positive or negative. */
 void text_add_errno(struct text *text, long error);
 
+/* Words between quotes, as JSON and OpenMetrics both want them. Control bytes and what is no UTF-8 become ?.
+ */
+void text_add_quoted(struct text *text, const char *words);
+
 /* A span of settings: not terminated. */
 struct span {
     const char *start;

@@ -72,7 +72,8 @@ class Parser(argparse.ArgumentParser):
 def die_of(number):
     """Ends this process by a signal, so that whoever waits for it sees the same as from any other program."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(number, signal.SIG_DFL)
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # where the signal does not end a process
@@ -96,6 +97,8 @@ def run(main):
 def end_with(subcommand, main):
     """Runs main() and exits with the status it returns. What it raises of Failure and OSError becomes one line."""
     try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.exit(run(main))
     except KeyboardInterrupt:
         die_of(signal.SIGINT)

@@ -1,14 +1,34 @@
 """The library's statistics (schema keepwarm-stats/1), read, added up over processes, and put into a line."""
 
 import json
+import os
 import pathlib
+import subprocess
+
+from keepwarm_command import paths
+from keepwarm_command.arguments import Failure
 
 SCHEMA = "keepwarm-stats/1"
 
 
+def read_live(path):
+    """The statistics in a live file, also of a process that was killed. A broken file is a Failure."""
+    done = subprocess.run([os.path.join(paths.EXEC_PATH, "keepwarm-stats"), "--json", path], check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise Failure(done.stderr.decode(errors="replace").strip())
+    return json.loads(done.stdout)
+
+
 def read_folder(folder):
-    """The statistics that a run's processes left in a folder, one %p.json each. A broken file is an error."""
-    return [json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))]
+    """The statistics that a run's processes left in a folder, of each process once: %p.json, written at its end, or
+    %p.live when it was killed before that, or runs still. A broken file is an error."""
+    documents = {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))}
+    for path in sorted(pathlib.Path(folder).glob("*.live")):
+        live = read_live(path)
+        if live["calls"] > documents.get(path.stem, {"calls": -1})["calls"]:
+            documents[path.stem] = live
+    return list(documents.values())
 
 
 def add_rows(documents, table, *keys):
@@ -25,8 +45,11 @@ def add_rows(documents, table, *keys):
 
 def add(documents):
     """One document for all: numbers added up, declined by reason, rules by their text, sites by object,
-    observations by what they are about."""
-    total = {"schema": SCHEMA, "processes": len(documents), "calls": 0, "served": 0, "forwarded": 0,
+    observations by what they are about.
+
+    What names a process (pid, exe, mode, arm) is the first document's."""
+    named = {name: documents[0][name] for name in ("pid", "exe", "mode", "arm") if documents and name in documents[0]}
+    total = {"schema": SCHEMA, **named, "processes": len(documents), "calls": 0, "served": 0, "forwarded": 0,
              "pages_restored": 0, "declined": {}}
     for document in documents:
         for name, value in document.items():

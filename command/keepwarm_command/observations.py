@@ -98,8 +98,15 @@ def advice(suggestion, fault_ns, busy):
     return [*estimate(suggestion, fault_ns, busy), "Suggested:", settings_line(suggestion), *promises(suggestion)]
 
 
-def report(total, suggestion, cpu_ns, hooks):
-    """All of it, as text. cpu_ns: CPU time of the command; hooks: what was asked for."""
+def killed(documents):
+    """What was not seen of processes that ended without a word, of which only the live file is left."""
+    calls = [document.get("calls", 0) for document in documents if "observed" not in document]
+    return [f"{len(calls)} processes were killed: their {sum(calls):,} calls are not in the table."] * (sum(calls) > 0)
+
+
+def report(documents, suggestion, cpu_ns, hooks):
+    """All of it, as text. documents: each process's statistics; cpu_ns: CPU time of the command; hooks: what was asked for."""
+    total = counters.add(documents)
     fault_ns, busy = fault_cost(total["observed"]), busy_ns(total["observed"], cpu_ns)
     lines = [f"{total['calls']:,} MADV_DONTNEED calls in {total['processes']} process{'es' * (total['processes'] != 1)}."]
     if total["observed"]:
@@ -108,6 +115,6 @@ def report(total, suggestion, cpu_ns, hooks):
     hooked = sorted({row["caller"] for row in total["observed"] if row["at_sites"]})
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
-    lines += missed(total, hooks)
+    lines += killed(documents) + missed(total, hooks)
     lines += advice(suggestion, fault_ns, busy)
     return "\n".join(f"keepwarm: {line}" if i == 0 else line for i, line in enumerate(lines)) + "\n"

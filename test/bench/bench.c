@@ -2,16 +2,30 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t waited_for_cpu_ns(void)
+{
+    static _Thread_local int schedstat = -1;
+    if (schedstat < 0)
+        schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+    char text[64] = "";
+    unsigned long long ran, waited;
+    if (pread(schedstat, text, sizeof text - 1, 0) <= 0 || sscanf(text, "%llu %llu", &ran, &waited) != 2)
+        die("/proc/thread-self/schedstat");
+    return waited;
 }
 
 bool parse_size(const char *text, size_t *value)

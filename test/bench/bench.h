@@ -20,6 +20,10 @@ struct spread {
 /* Nanoseconds of the monotonic clock. */
 uint64_t now_ns(void);
 
+/* How long this thread has waited for a CPU that others had, in ns, so far. Exits where the kernel does not
+ * say. */
+uint64_t waited_for_cpu_ns(void);
+
 /* Reads a whole number with an optional K, M or G (powers of 1024). False if TEXT is anything else. */
 bool parse_size(const char *text, size_t *value);
 

@@ -180,13 +180,6 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Two scans pay where reading struct page for each dirty anonymous page costs more than a scan's fixed cost.
- */
-static enum raw_scans better_scans(const struct shape *shape)
-{
-    return shape->dirty > 32 ? RAW_TWO_SCANS : RAW_ONE_SCAN;
-}
-
 static bool parse_reset(const char *text, struct settings *settings)
 {
     settings->choose_scans = !strcmp(text, "raw");
@@ -288,7 +281,7 @@ static void parse(int argc, char **argv, struct settings *settings)
     if (shape_fault(&settings->shape))
         refuse(shape_fault(&settings->shape), "");
     if (settings->choose_scans)
-        settings->scans = better_scans(&settings->shape);
+        settings->scans = raw_better_scans(settings->shape.dirty);
 }
 
 /* Sleeps for the time to measure, or until the threads have stopped early. */

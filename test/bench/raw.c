@@ -1,6 +1,7 @@
 #include "test/bench/raw.h"
 
 #include "test/bench/bench.h"
+#include "test/bench/direct.h"
 #include "test/bench/uapi.h"
 
 #include <fcntl.h>
@@ -29,7 +30,7 @@ static int restore(const struct raw *raw, unsigned char *slot, unsigned char *im
 {
     unsigned char *start = (unsigned char *)run->start, *end = (unsigned char *)run->end;
     if (run->categories & SCAN_SWAPPED)
-        return madvise(start, (size_t)(end - start), MADV_DONTNEED);
+        return direct_madvise(start, (size_t)(end - start), MADV_DONTNEED);
     if (start < image_end) {
         size_t bytes = (size_t)((end < image_end ? end : image_end) - start);
         memcpy(start, raw->view + (start - slot), bytes);
@@ -58,7 +59,7 @@ static int reset_part(const struct raw *raw, unsigned char *slot, unsigned char 
         .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
     };
     while (request.start < request.end) {
-        int count = ioctl(raw->pagemap, SCAN_REQUEST, &request);
+        int count = direct_ioctl(raw->pagemap, SCAN_REQUEST, &request);
         if (count < 0)
             return -1;
         for (int i = 0; i < count; i++)
@@ -67,6 +68,13 @@ static int reset_part(const struct raw *raw, unsigned char *slot, unsigned char 
         request.start = request.walk_end;
     }
     return 0;
+}
+
+/* Two scans pay where reading struct page for each dirty anonymous page costs more than a scan's fixed cost.
+ */
+enum raw_scans raw_better_scans(size_t dirty_pages)
+{
+    return dirty_pages > 32 ? RAW_TWO_SCANS : RAW_ONE_SCAN;
 }
 
 int raw_reset(const struct raw *raw, unsigned char *slot, size_t image_bytes, size_t slot_bytes)

@@ -18,6 +18,9 @@ struct raw {
 /* Opens what resets of slots with this image need; exits on failure. */
 void raw_open(struct raw *raw, const struct image *image, enum raw_scans scans);
 
+/* The faster of the two for slots with so many dirty pages. */
+enum raw_scans raw_better_scans(size_t dirty_pages);
+
 /* Puts a slot back to its snapshot; 0, or -1 with errno. */
 int raw_reset(const struct raw *raw, unsigned char *slot, size_t image_bytes, size_t slot_bytes);
 

@@ -101,17 +101,23 @@ static void choose_pages(struct pool *pool)
     free(taken);
 }
 
-void pool_create(struct pool *pool, const struct shape *shape, const struct image *image)
+static size_t pool_stride(const struct shape *shape)
 {
-    *pool = (struct pool){.shape = *shape, .image = image};
+    return shape->image_bytes ? round_up(shape->slot_bytes + PAGE, SLOT_ALIGNMENT) : shape->slot_bytes;
+}
+
+size_t pool_reservation(const struct shape *shape)
+{
+    return pool_stride(shape) * shape->slots + SLOT_ALIGNMENT;
+}
+
+void pool_create_at(struct pool *pool, const struct shape *shape, const struct image *image, void *address)
+{
+    *pool = (struct pool){.shape = *shape, .image = image, .stride = pool_stride(shape)};
     choose_pages(pool);
 
-    pool->stride = shape->slot_bytes;
-    if (shape->image_bytes)
-        pool->stride = round_up(shape->slot_bytes + PAGE, SLOT_ALIGNMENT);
-    size_t bytes = pool->stride * shape->slots;
-    unsigned char *reserved =
-        mmap(NULL, bytes + SLOT_ALIGNMENT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (address ? MAP_FIXED_NOREPLACE : 0);
+    unsigned char *reserved = mmap(address, pool_reservation(shape), PROT_NONE, flags, -1, 0);
     if (reserved == MAP_FAILED)
         die("reserving the pool");
     pool->base = (unsigned char *)round_up((size_t)reserved, SLOT_ALIGNMENT);
@@ -124,6 +130,11 @@ void pool_create(struct pool *pool, const struct shape *shape, const struct imag
                                        MAP_PRIVATE | MAP_FIXED, image->fd, 0) == MAP_FAILED)
             die("mapping the image");
     }
+}
+
+void pool_create(struct pool *pool, const struct shape *shape, const struct image *image)
+{
+    pool_create_at(pool, shape, image, NULL);
 }
 
 unsigned char *pool_slot(const struct pool *pool, size_t slot)

@@ -54,6 +54,12 @@ void image_create(struct image *image, size_t bytes);
 /* Maps a pool of fresh slots; exits on failure. IMAGE must outlive it. */
 void pool_create(struct pool *pool, const struct shape *shape, const struct image *image);
 
+/* Bytes of addresses that a pool takes. */
+size_t pool_reservation(const struct shape *shape);
+
+/* The same from ADDRESS on, where nothing may be mapped yet; NULL: wherever the kernel likes. */
+void pool_create_at(struct pool *pool, const struct shape *shape, const struct image *image, void *address);
+
 /* The address of a slot. */
 unsigned char *pool_slot(const struct pool *pool, size_t slot);
 

@@ -31,6 +31,7 @@ struct scan_request {
 
 #define SCAN_REQUEST _IOWR('f', 16, struct scan_request)
 
+#define SCAN_WRITTEN (1 << 1)
 #define SCAN_FILE (1 << 2)
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)

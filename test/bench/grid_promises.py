@@ -1,0 +1,140 @@
+"""What is promised by name, each with the points that it needs and the ratio that is wanted."""
+
+import statistics
+from typing import Callable, NamedTuple
+
+import grid_judge
+from grid_points import GIB, KIB, MIB, PAGE, Point
+
+REPEATS = 3
+KEEPWARM = ("keepwarm-check", "keepwarm-cache")
+INFORMS = None  # the limit of a figure that is only shown beside others
+
+
+class Promise(NamedTuple):
+    name: str
+    measure: Callable  # bench -> [Line]
+
+
+class Line(NamedTuple):
+    """One figure, and the limit for it: at least, or at most."""
+    what: str
+    value: float
+    relation: str
+    limit: float
+    unit: str = "x"
+
+    @property
+    def met(self):
+        """'yes', 'NO', or nothing without a limit."""
+        if self.limit is INFORMS:
+            return ""
+        good = self.value >= self.limit if self.relation == ">=" else self.value <= self.limit
+        return "yes" if good else "NO"
+
+
+def ratios(bench, point, rival, limit, what):
+    """Lines for keepwarm's speed over one rival's, on all rounds; the promise is made for vma=cache."""
+    table = grid_judge.by_strategy(bench.run(point), "cycles_per_second")
+    rounds = sorted(table[rival])
+    return [Line(f"{what}: {ours} / {rival}", grid_judge.ratio(table, ours, rival, rounds), ">=", limit)
+            for ours in grid_judge.ours_of(table)]
+
+
+def many_scattered(bench):
+    lines = []
+    for threads, limit in (1, 10), (2, 15):
+        point = Point(4 * MIB, 200, "scattered", "image", threads=threads)
+        lines += ratios(bench, point, "intree", limit, f"4 MiB, 200 scattered, {threads} threads")
+    return lines
+
+
+def mostly_untouched(bench):
+    return ratios(bench, Point(4 * GIB, 2), "intree", 4, "4 GiB, 2 dirty")
+
+
+def small_and_dirty(bench):
+    lines = []
+    for size in 16 * KIB, 64 * KIB:
+        pages = size // PAGE
+        for dirty in pages, pages * 13 // 16:
+            point = Point(size, dirty, "dense")
+            lines += ratios(bench, point, "blind", 0.95, f"{size // KIB} KiB, {dirty} of {pages} pages dirty")
+    return lines
+
+
+def wandering(bench):
+    """10,000 cycles from the very first on, a tenth of them in each round; each strategy in a process of its own,
+    whose resident memory is then its own too."""
+    lines = []
+    for point in (Point(4 * MIB, 8, set="wandering"), Point(16 * MIB, 16, set="wandering"),
+                  Point(MIB, 16, "dense", "image", set="wandering")):
+        def run(strategy):
+            return bench.run(point, "--cycles=1000", "--rounds=10", "--warmup=0", "--slots=1",
+                             f"--strategies={strategy}")
+
+        real = run("real")
+        for ours in KEEPWARM:
+            rows, what = run(ours), f"wandering writer, {point.name}"
+            lines += [Line(f"{what}: {words} after 10,000 cycles, {ours} / real",
+                           grid_judge.last(rows, ours, figure) / grid_judge.last(real, "real", figure), "<=", limit)
+                      for figure, words, limit in (("process_bytes", "resident in the process", 1.25),
+                                                   ("resident_bytes", "resident in the slot", INFORMS))]
+            lines.append(Line(f"{what}: last tenth / first, {ours}", grid_judge.tenths(rows, ours), ">=", 0.97))
+        lines.append(Line(f"{what}: last tenth / first, real", grid_judge.tenths(real, "real"), ">=", INFORMS))
+    return lines
+
+
+def scaling(bench):
+    """Two threads with slots of their own over one, in turns."""
+    lines = []
+    for point in (Point(64 * KIB, 16, "dense"), Point(MIB, 2, "scattered", "image"),
+                  Point(4 * MIB, 200, "scattered", "image")):
+        found = {}
+        for _ in range(REPEATS):
+            one, two = (grid_judge.medians(bench.run(point._replace(threads=threads)), "cycles_per_second")
+                        for threads in (1, 2))
+            for name in sorted(one):
+                found.setdefault(name, []).append(two[name] / one[name])
+        lines += [Line(f"2 threads / 1, {point.name}: {name}", statistics.median(values), ">=",
+                       1.8 if name in KEEPWARM else INFORMS) for name, values in found.items()]
+    return lines
+
+
+def reservation(bench):
+    """64 GiB passed whole, as JavaScriptCore does."""
+    lines = []
+    for dirty in 2, 64:
+        rows = bench.run(Point(64 * GIB, dirty, "scattered"))
+        resets, cycles = (grid_judge.by_strategy(rows, figure) for figure in ("reset_ns", "cycles_per_second"))
+        rounds = sorted(resets["real"])
+        for ours in KEEPWARM:
+            what = f"64 GiB passed whole, {dirty} dirty: {ours} over real"
+            lines += [Line(f"{what}, the reset", grid_judge.ratio(resets, ours, "real", rounds), "<=", 1.2),
+                      Line(f"{what}, the cycle", grid_judge.ratio(cycles, "real", ours, rounds), "<=", 1.2)]
+    return lines
+
+
+def lock_hold(bench):
+    """How long another thread's mprotect waits, at most, while ranges with many dirty pages are reset. What it
+    waits for a CPU is left out; but the one that holds the lock may have to wait for one."""
+    lines = []
+    for point in (Point(GIB, 65536, bystander="mprotect"), Point(4 * GIB, 256, bystander="mprotect")):
+        table = grid_judge.by_strategy(bench.run(point, "--seconds=0.1"), "bystander_slowest_ns")
+        for name, rounds in sorted(table.items()):
+            what = f"slowest mprotect beside {point.name}, {name}"
+            lines += [Line(f"{what}, median of the rounds", statistics.median(rounds.values()) / 1000, "<=",
+                           200 if name in KEEPWARM else INFORMS, "us"),
+                      Line(f"{what}, quietest round", min(rounds.values()) / 1000, "<=", INFORMS, "us")]
+    return lines
+
+
+PROMISES = [
+    Promise("scattered", many_scattered),
+    Promise("untouched", mostly_untouched),
+    Promise("small", small_and_dirty),
+    Promise("wandering", wandering),
+    Promise("scaling", scaling),
+    Promise("reservation", reservation),
+    Promise("lock", lock_hold),
+]
