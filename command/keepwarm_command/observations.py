@@ -2,6 +2,7 @@
 
 import shlex
 
+from keepwarm_command import counters
 from keepwarm_command.suggestion import (PAGE, RESTORE_NS, WORTH_SUGGESTING, busy_ns, fault_cost, is_servable,
                                          reset_ns, size_text, spent_ns)
 
