@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <link.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hooks/got.h"
 #include "hooks/inline.h"
+#include "hooks/loader.h"
 #include "hooks/objects.h"
 #include "hooks/thunk.h"
 
@@ -18,13 +20,22 @@
 
 enum { LIBCS_MOST = 16, TRIES_MOST = 3 };
 
+/* What an object is looked at for. A loader that has just mapped it has not bound its slots yet. */
+enum due { DUE_SLOTS = 1, DUE_SITES = 2, DUE_ALL = DUE_SLOTS | DUE_SITES };
+
+enum moment {
+    AT_START,   /* before main; nothing is unloaded meanwhile */
+    AT_LOADING, /* told by the loader, which this thread is in and has locked */
+    LATER,
+};
+
 /* An object that was looked at. */
 struct seen {
     const char *path;
     uint64_t start, inode;
     uint64_t witness, witness_value; /* as long as it reads so, this is still the object that was changed */
+    unsigned due;                    /* enum due, ored: what is still to be done */
     unsigned tries;                  /* left, for sites that cannot be patched at some moment */
-    bool retry;                      /* there are such */
     struct hooks_object report;
 };
 
@@ -32,9 +43,10 @@ struct seen {
 static struct {
     struct hooks_request request;
     atomic_flag busy;
-    bool installed, starting;
+    bool installed;
+    enum moment moment;
     _Atomic uint64_t loads; /* the loader's count at the last look */
-    atomic_bool again;      /* some object has tries left */
+    atomic_bool again;      /* something is due */
     struct seen *seen;
     size_t seen_count, seen_room;
     struct got_functions libc[LIBCS_MOST];
@@ -142,7 +154,7 @@ static void change_slots(struct object *o, const struct elf_file *file, struct r
         .ours = {(uintptr_t)r->madvise, (uintptr_t)r->process_madvise, (uintptr_t)r->syscall},
         .libc = state.libc,
         .libc_count = state.libc_count,
-        .lazy_is_ours = state.starting && o->listed,
+        .lazy_is_ours = state.moment == AT_START && o->listed,
         .change = r->kinds & HOOKS_GOT,
         .left = on_left,
         .context = report,
@@ -150,22 +162,38 @@ static void change_slots(struct object *o, const struct elf_file *file, struct r
     got_change(&work, o, file);
     report->object.plt = work.plt;
     report->object.got = work.got;
-    seen->witness = work.witness;
-    seen->witness_value = work.witness_value;
+    if (work.witness) {
+        seen->witness = work.witness;
+        seen->witness_value = work.witness_value;
+    }
 }
 
-static void patch_sites(struct object *o, const struct elf_file *file, bool entries, struct report *report,
+static bool on_any_slot(void *context, const struct elf_slot *slot)
+{
+    (void)slot;
+    *(bool *)context = true;
+    return false;
+}
+
+static bool has_slots(const struct elf_file *file)
+{
+    bool any = false;
+    elf_slots(file, on_any_slot, &any);
+    return any;
+}
+
+/* Returns whether some sites are to be tried again. */
+static bool patch_sites(struct object *o, const struct elf_file *file, bool entries, struct report *report,
                         struct seen *seen)
 {
     struct inline_work work = {
         .bias = o->bias,
         .entries = entries,
         .how = patch_how_now(),
-        .retry = seen->retry,
+        .retry = seen->tries < TRIES_MOST,
         .left = on_left,
         .context = report,
     };
-    seen->retry = false;
     if (inline_patch(&work, file) < 0)
         on_left(report, 0, entries ? "libc" : "inline", SITE_unreadable);
     if (entries)
@@ -177,52 +205,29 @@ static void patch_sites(struct object *o, const struct elf_file *file, bool entr
         seen->witness_value = work.witness_value;
     }
     if (!work.again || !seen->tries)
-        return;
+        return false;
     seen->tries--;
-    seen->retry = true;
-    atomic_store(&state.again, true);
+    return true;
 }
 
-static void hook_file(struct object *o, const struct elf_file *file, struct report *report, struct seen *seen)
+/* Does what is due; returns what is left to be done, at a later look. */
+static unsigned hook_file(struct object *o, const struct elf_file *file, struct report *report,
+                          struct seen *seen)
 {
-    unsigned kinds = state.request.kinds;
-    if (is_libc(file)) {
-        if (kinds & HOOKS_LIBC)
-            patch_sites(o, file, true, report, seen);
-        return;
+    unsigned kinds = state.request.kinds, left = 0;
+    bool libc = is_libc(file);
+    if (libc ? !(kinds & HOOKS_LIBC) : is_sanitizer(o, file))
+        return 0;
+    if (seen->due & DUE_SLOTS && !libc) {
+        if (state.moment == AT_LOADING && has_slots(file))
+            left |= DUE_SLOTS;
+        else
+            change_slots(o, file, report, seen);
     }
-    if (is_sanitizer(o, file))
-        return;
-    if (seen->retry) {
-        report->object.plt = seen->report.plt;
-        report->object.got = seen->report.got;
-    } else {
-        change_slots(o, file, report, seen);
-    }
-    if (kinds & HOOKS_INLINE)
-        patch_sites(o, file, false, report, seen);
+    if (seen->due & DUE_SITES && (libc || kinds & HOOKS_INLINE) && patch_sites(o, file, libc, report, seen))
+        left |= DUE_SITES;
+    return left;
 }
-
-static void hook_object(struct object *o, struct seen *seen)
-{
-    struct report report = {.object = {.path = seen->path}, .path = seen->path};
-    struct elf_file file;
-    bool maybe_libc = begins(base_name(o->path), "libc.so") || begins(base_name(o->path), "libc-");
-    if (is_untouchable(o) || (!maybe_libc && !state.request.wanted(o->path)))
-        return;
-    unsigned reason = object_open(o, &file);
-    if (reason == SITE_patchable) {
-        hook_file(o, &file, &report, seen);
-        elf_file_close(&file);
-    } else if (o->listed) { /* other mapped files need not be ELF at all */
-        on_left(&report, 0, "object", reason);
-    }
-    seen->report = report.object;
-    if (state.request.object)
-        state.request.object(&report.object);
-}
-
-/* ---- all objects ---- */
 
 /* The same path always gives the same pointer; never freed, as reports hold it. */
 static const char *keep_path(const char *path)
@@ -233,14 +238,79 @@ static const char *keep_path(const char *path)
     return strdup(path);
 }
 
+static void watch_loader(struct object *o)
+{
+    struct elf_file file;
+    struct report report = {.path = keep_path(o->path)};
+    unsigned reason = object_open(o, &file);
+    if (reason == SITE_patchable) {
+        reason = loader_watch(&file, o->bias, state.request.loading, patch_how_now());
+        elf_file_close(&file);
+    }
+    report.object.path = report.path;
+    if (reason == SITE_patchable || !report.path)
+        return;
+    on_left(&report, _r_debug.r_brk, "loader", reason);
+    if (state.request.object)
+        state.request.object(&report.object);
+}
+
+static void hook_object(struct object *o, struct seen *seen)
+{
+    struct report report = {.object = seen->report, .path = seen->path};
+    struct elf_file file;
+    unsigned left = 0;
+    report.object.path = seen->path;
+    if (seen->due & DUE_SITES) /* they are all counted anew */
+        report.object.unpatchable = 0;
+    bool maybe_libc = begins(base_name(o->path), "libc.so") || begins(base_name(o->path), "libc-");
+    if (is_untouchable(o) || (!maybe_libc && !state.request.wanted(o->path))) {
+        seen->due = 0;
+        return;
+    }
+    unsigned reason = object_open(o, &file);
+    if (reason == SITE_patchable) {
+        left = hook_file(o, &file, &report, seen);
+        elf_file_close(&file);
+    } else if (o->listed) { /* other mapped files need not be ELF at all */
+        on_left(&report, 0, "object", reason);
+        if (state.moment == LATER &&
+            seen->tries) { /* another may have been unloaded and this one loaded there */
+            seen->tries--;
+            left = seen->due;
+        }
+    }
+    seen->due = left;
+    if (left)
+        atomic_store(&state.again, true);
+    seen->report = report.object;
+    if (state.request.object)
+        state.request.object(&report.object);
+}
+
+/* ---- all objects ---- */
+
+/* Also where its file has been removed since. */
+static bool is_same_path(const char *before, const char *now)
+{
+    size_t length = strlen(before);
+    return strncmp(before, now, length) == 0 && (!now[length] || strcmp(now + length, OBJECT_DELETED) == 0);
+}
+
 static struct seen *find_seen(const struct object *o)
 {
     for (size_t i = 0; i < state.seen_count; i++) {
         struct seen *s = &state.seen[i];
-        if (s->inode == o->inode && s->start == o->start && strcmp(s->path, o->path) == 0)
+        if (s->inode == o->inode && s->start == o->start && is_same_path(s->path, o->path))
             return s;
     }
     return NULL;
+}
+
+static struct seen new_seen(const char *path, const struct object *o)
+{
+    return (struct seen){
+        .path = path, .start = o->start, .inode = o->inode, .due = DUE_ALL, .tries = TRIES_MOST};
 }
 
 static struct seen *add_seen(const struct object *o)
@@ -253,8 +323,7 @@ static struct seen *add_seen(const struct object *o)
         state.seen = grown;
         state.seen_room = room;
     }
-    struct seen seen = {
-        .path = keep_path(o->path), .start = o->start, .inode = o->inode, .tries = TRIES_MOST};
+    struct seen seen = new_seen(keep_path(o->path), o);
     if (!seen.path)
         return NULL;
     state.seen[state.seen_count] = seen;
@@ -275,7 +344,7 @@ static void *pin(const struct object *o)
 {
     Dl_info info;
     struct link_map *map = NULL;
-    if (state.starting || !o->listed || o->is_exe ||
+    if (!o->listed || o->is_exe ||
         !dladdr1((void *)(uintptr_t)o->start, &info, (void **)&map, RTLD_DL_LINKMAP) || !map ||
         !map->l_name[0])
         return NULL;
@@ -285,16 +354,15 @@ static void *pin(const struct object *o)
 static void look_at(struct object *o)
 {
     struct seen *seen = find_seen(o);
-    if (seen && is_still_changed(seen) && !seen->retry)
+    if (seen && is_still_changed(seen) && !seen->due)
         return;
-    void *pinned = pin(o);
-    if (!pinned && !state.starting && o->listed && !o->is_exe)
+    void *pinned = state.moment == LATER ? pin(o) : NULL;
+    if (state.moment == LATER && !pinned && o->listed && !o->is_exe)
         return; /* gone by now */
     if (!seen)
         seen = add_seen(o);
     else if (!is_still_changed(seen))
-        *seen = (struct seen){
-            .path = seen->path, .start = seen->start, .inode = seen->inode, .tries = TRIES_MOST};
+        *seen = new_seen(seen->path, o);
     if (seen)
         hook_object(o, seen);
     if (pinned)
@@ -310,8 +378,12 @@ static int look_at_all(void)
     atomic_store(&state.again, false);
     atomic_store(&state.loads, objects.loads);
     find_libcs(&objects);
-    for (size_t i = 0; i < objects.count; i++)
+    for (size_t i = 0; i < objects.count; i++) {
         look_at(&objects.object[i]);
+        if (state.moment == AT_START && state.request.kinds & HOOKS_INLINE &&
+            holds(&objects.object[i], (const void *)(uintptr_t)_r_debug.r_brk))
+            watch_loader(&objects.object[i]);
+    }
     objects_free(&objects);
     return 0;
 }
@@ -334,28 +406,32 @@ EXPORT int hooks_install(const struct hooks_request *request)
         return -EBUSY;
     state.request = *request;
     hook_decide_now = request->decide;
-    state.starting = true;
+    state.moment = AT_START;
     int error = request->kinds ? look_at_all() : 0;
     if (request->rehearsal)
         rehearse();
-    state.starting = false;
     state.installed = true;
     atomic_flag_clear(&state.busy);
     return error;
 }
 
-EXPORT bool hooks_look_again(void)
+EXPORT bool hooks_look_again(bool loading)
 {
+    int cancel;
     /* Also when this thread is looking already: what is done there calls dlsym and malloc. */
     if (atomic_flag_test_and_set(&state.busy))
         return false;
     bool news =
         state.installed && (atomic_load(&state.again) || objects_loads() != atomic_load(&state.loads));
     if (news) {
+        state.moment = loading ? AT_LOADING : LATER;
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE,
+                               &cancel); /* neither dlopen nor dlsym can be cancelled */
         if (state.request.kinds)
             look_at_all();
         else
             atomic_store(&state.loads, objects_loads());
+        pthread_setcancelstate(cancel, NULL);
     }
     atomic_flag_clear(&state.busy);
     return news;

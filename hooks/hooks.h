@@ -41,6 +41,9 @@ struct hooks_request {
     /* Told after an object was looked at; again, with new numbers, when it is loaded again. */
     void (*object)(const struct hooks_object *object);
     void (*unpatched)(const struct hooks_unpatched *place);
+    /* With HOOKS_INLINE: called in the middle of each dlopen and dlclose, by the thread that is in it and
+       holds the loader's lock; before constructors run. To call hooks_look_again(true) from. */
+    void (*loading)(void);
     /* Another namespace's libc (dlmopen): calls from there expect their error in its errno. */
     void (*other_errno)(int *(*location)(void));
 };
@@ -49,9 +52,10 @@ struct hooks_request {
    nothing could be looked at. */
 typedef int hooks_install_function(const struct hooks_request *request);
 
-/* Looks at what was loaded since. Cheap when nothing was (one dl_iterate_phdr that stops at once). Returns
-   whether there was anything new. Never blocks on another thread that is looking; never calls itself. */
-typedef bool hooks_look_again_function(void);
+/* Looks at what was loaded since. Cheap when nothing was (one dl_iterate_phdr that stops at once). loading:
+   the loader is not done with it, so slots are left to the next look. Returns whether there was anything new.
+   Never blocks on another thread that is looking; never calls itself; no cancellation point. */
+typedef bool hooks_look_again_function(bool loading);
 
 /* The extent of the data symbol `name` in memory. object: a path, base name, or shell pattern for either;
    NULL: the first object that has one, in load order. False when there is none now. */

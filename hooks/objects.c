@@ -75,15 +75,34 @@ static int list_spans(struct spans *spans)
     return 0;
 }
 
+/* The number at *at in `base`, and *at moved behind it and the character after it. */
+static uint64_t number(char **at, int base)
+{
+    uint64_t value = strtoull(*at, at, base);
+    if (**at)
+        ++*at;
+    return value;
+}
+
+/* start-end access offset major:minor inode path; by hand, for sscanf takes longer than the kernel's own
+ * part. Most lines are of no interest, which their access shows. */
 static bool parse_line(char *line, struct object *o)
 {
-    char access[5];
-    int path = 0;
-    int got = sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &o->start, &o->end,
-                     access, &o->offset, &o->major, &o->minor, &o->inode, &path);
-    if (got < 7 || path == 0 || access[2] != 'x' || o->inode == 0 || line[path] != '/')
+    char *at = strchr(line, ' ');
+    if (!at || strlen(at) < 5 || at[3] != 'x')
         return false;
-    o->path = line + path;
+    char *path = strchr(at, '/');
+    at = line;
+    o->start = number(&at, 16);
+    o->end = number(&at, 16);
+    at += 5; /* access */
+    o->offset = number(&at, 16);
+    o->major = (uint32_t)number(&at, 16);
+    o->minor = (uint32_t)number(&at, 16);
+    o->inode = number(&at, 10);
+    if (o->inode == 0 || !path || path < at)
+        return false;
+    o->path = path;
     o->path[strcspn(o->path, "\n")] = '\0';
     return true;
 }
@@ -120,25 +139,31 @@ static bool is_known(const struct objects *objects, const struct object *o)
     return false;
 }
 
-static int read_maps(struct objects *objects, const struct spans *spans, bool listed)
+static void find_span(struct object *o, const struct spans *spans)
 {
-    char *line = NULL;
-    size_t line_room = 0, room = objects->count;
+    for (size_t i = 0; i < spans->count && !o->listed; i++)
+        if (spans->span[i].low <= o->start && o->start < spans->span[i].high) {
+            o->bias = spans->span[i].bias;
+            o->is_exe = i == 0;
+            o->listed = true;
+        }
+}
+
+static int read_maps(struct objects *objects, const struct spans *spans)
+{
+    char *line = NULL, buffer[4096]; /* what the kernel fills at once; stdio would take a quarter of it */
+    size_t line_room = 0, room = 0;
     int error = 0;
     FILE *maps = fopen("/proc/self/maps", "re");
     if (!maps)
         return -errno;
+    setvbuf(maps, buffer, _IOFBF, sizeof buffer);
     while (!error && getline(&line, &line_room, maps) > 0) {
         struct object o = {0};
         if (!parse_line(line, &o))
             continue;
-        for (size_t i = 0; i < spans->count && !o.listed; i++)
-            if (spans->span[i].low <= o.start && o.start < spans->span[i].high) {
-                o.bias = spans->span[i].bias;
-                o.is_exe = i == 0;
-                o.listed = true;
-            }
-        if (o.listed == listed && !is_known(objects, &o) && !add(objects, &room, &o))
+        find_span(&o, spans);
+        if (!is_known(objects, &o) && !add(objects, &room, &o))
             error = -ENOMEM;
     }
     free(line);
@@ -152,7 +177,7 @@ static void sort_listed(struct objects *objects, const struct spans *spans)
     size_t at = 0;
     for (size_t i = 0; i < spans->count; i++)
         for (size_t j = at; j < objects->count; j++)
-            if (objects->object[j].bias == spans->span[i].bias) {
+            if (objects->object[j].listed && objects->object[j].bias == spans->span[i].bias) {
                 struct object o = objects->object[j];
                 objects->object[j] = objects->object[at];
                 objects->object[at++] = o;
@@ -166,11 +191,9 @@ int objects_list(struct objects *objects)
     *objects = (struct objects){0};
     int error = list_spans(&spans);
     if (!error)
-        error = read_maps(objects, &spans, true);
-    if (!error) {
+        error = read_maps(objects, &spans);
+    if (!error)
         sort_listed(objects, &spans);
-        error = read_maps(objects, &spans, false);
-    }
     objects->loads = spans.loads;
     free(spans.span);
     if (error)
@@ -231,9 +254,8 @@ static bool is_genuine(const struct object *o, const struct elf_file *file)
 
 int object_open(struct object *object, struct elf_file *file)
 {
-    static const char deleted[] = " (deleted)";
-    size_t length = strlen(object->path), tail = sizeof deleted - 1;
-    if (length > tail && strcmp(object->path + length - tail, deleted) == 0)
+    size_t length = strlen(object->path), tail = sizeof OBJECT_DELETED - 1;
+    if (length > tail && strcmp(object->path + length - tail, OBJECT_DELETED) == 0)
         return SITE_replaced;
     int error = elf_file_open(file, object->path);
     if (error)

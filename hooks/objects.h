@@ -20,6 +20,9 @@ struct object {
     bool is_exe;           /* the loader's first */
 };
 
+/* What the kernel puts behind the path of a file that was removed or replaced. */
+#define OBJECT_DELETED " (deleted)"
+
 struct objects {
     struct object *object;
     size_t count;
@@ -29,7 +32,7 @@ struct objects {
 /* The loader's count of loads, ever. Takes the loader's lock, no more. */
 uint64_t objects_loads(void);
 
-/* Lists them, in the loader's order, then the others by address. Returns 0 or a negative errno, with the list
+/* Lists them, in the loader's order, then the others. Returns 0 or a negative errno, with the list
    empty. To be given back with objects_free. */
 int objects_list(struct objects *objects);
 void objects_free(struct objects *objects);

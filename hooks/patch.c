@@ -31,7 +31,7 @@
 
 #include "hooks/proc_text.h"
 
-enum { INT3 = 0xcc, JUMP_LENGTH = 5, LIVE_MOST = 1024, TRIES = 20 };
+enum { INT3 = 0xcc, LIVE_MOST = 1024, TRIES = 20 };
 
 /* Module state: what the SIGTRAP handler must know. */
 static struct {
@@ -83,8 +83,9 @@ static bool barrier(int command)
     return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up. Ten
-   milliseconds at most; a caller with many sites had better stop at the first that is refused for this. */
+/* glibc blocks all signals for a moment while it starts a thread or a process: look again before giving up.
+   Ten milliseconds at most; a caller with many sites had better stop at the first that is refused for this.
+ */
 static bool trap_stays_blocked(void)
 {
     const struct timespec moment = {.tv_nsec = 500000};
@@ -199,13 +200,15 @@ static enum site_reason replace(uint8_t *at, const uint8_t *bytes, size_t size, 
     return done ? SITE_patchable : SITE_unwritable;
 }
 
-/* jmp thunk, and a two-byte nop after it where the mov was the long one. */
-static void make_jump(uint8_t *out, const uint8_t *mov, const uint8_t *thunk)
+/* jmp thunk, and a two-byte nop after it where the mov was the long one. False when the thunk is too far. */
+static bool make_jump(uint8_t *out, const uint8_t *at, const uint8_t *thunk)
 {
-    int32_t distance = (int32_t)(thunk - (mov + JUMP_LENGTH));
+    int64_t distance = thunk - (at + PATCH_JUMP_LENGTH);
+    int32_t relative = (int32_t)distance;
     out[0] = 0xe9;
-    memcpy(out + 1, &distance, sizeof distance);
-    memcpy(out + JUMP_LENGTH, "\x66\x90", 2);
+    memcpy(out + 1, &relative, sizeof relative);
+    memcpy(out + PATCH_JUMP_LENGTH, "\x66\x90", 2);
+    return thunk && relative == distance;
 }
 
 static bool is_sound(const struct site *site)
@@ -219,12 +222,10 @@ enum site_reason patch_site(uint8_t *mov, const uint8_t *expected, const struct 
                             const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    int64_t distance = thunk - (mov + JUMP_LENGTH);
-    if (!thunk || distance != (int32_t)distance)
+    if (!make_jump(jump, mov, thunk))
         return SITE_no_thunk;
     if (!is_sound(site) || memcmp(mov, expected, site->syscall + 2 - site->mov) != 0)
         return SITE_mismatch;
-    make_jump(jump, mov, thunk);
     return replace(mov, jump, site->mov_length, how);
 }
 
@@ -236,6 +237,12 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
     if (!is_sound(site) || memcmp(mov, jump, site->mov_length) != 0)
         return SITE_mismatch;
     return replace(mov, expected, site->mov_length, how);
+}
+
+enum site_reason patch_entry(uint8_t *entry, const uint8_t *thunk, enum patch_how how)
+{
+    uint8_t jump[SITE_MOV_LONGEST];
+    return make_jump(jump, entry, thunk) ? replace(entry, jump, PATCH_JUMP_LENGTH, how) : SITE_no_thunk;
 }
 
 enum patch_how patch_how_now(void)

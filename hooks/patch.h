@@ -7,6 +7,8 @@
 
 #include "hooks/site_finder.h"
 
+enum { PATCH_JUMP_LENGTH = 5 };
+
 enum patch_how {
     PATCH_QUIET, /* no other thread exists, or none can be in this code: bytes are just written */
     PATCH_LIVE,  /* threads may run through it: int3 first, then the tail, then the first byte */
@@ -26,7 +28,12 @@ enum site_reason patch_site(uint8_t *mov, const uint8_t *expected, const struct 
 enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct site *site,
                             const uint8_t *thunk, enum patch_how how);
 
-/* Writes the byte at `code` anew, as it is, in both ways: makes every kind of system call that patching makes. */
+/* Puts a jump to `thunk` over the PATCH_JUMP_LENGTH bytes at `entry`, which the caller has compared with what
+   is expected there. Returns as patch_site. */
+enum site_reason patch_entry(uint8_t *entry, const uint8_t *thunk, enum patch_how how);
+
+/* Writes the byte at `code` anew, as it is, in both ways: makes every kind of system call that patching
+ * makes. */
 void patch_rehearse(uint8_t *code);
 
 #endif

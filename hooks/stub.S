@@ -91,6 +91,29 @@ hook_stub:
 	.cfi_endproc
 	.size	hook_stub, . - hook_stub
 
+/* hook_call_on(function, top): the frame stays on the caller's stack, what the function pushes goes elsewhere. */
+	.globl	hook_call_on
+	.hidden	hook_call_on
+	.type	hook_call_on, @function
+	.p2align 4
+hook_call_on:
+	.cfi_startproc
+	push	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset %rbp, -16
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register %rbp
+	mov	%rsi, %rsp
+	call	*%rdi
+	mov	%rbp, %rsp
+	.cfi_def_cfa_register %rsp
+	pop	%rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore %rbp
+	ret
+	.cfi_endproc
+	.size	hook_call_on, . - hook_call_on
+
 	.data
 	.globl	hook_decide_now
 	.hidden	hook_decide_now

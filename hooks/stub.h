@@ -25,4 +25,7 @@ extern hook_decide *hook_decide_now __attribute__((visibility("hidden")));
 /* Thunks jump here: rcx is the address behind the site's syscall, eax the number. Not callable from C. */
 extern const char hook_stub[] __attribute__((visibility("hidden")));
 
+/* Calls `function` on another stack, whose highest address `top` is a multiple of 16. */
+extern void hook_call_on(void (*function)(void), void *top) __attribute__((visibility("hidden")));
+
 #endif

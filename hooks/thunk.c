@@ -93,6 +93,16 @@ const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, co
     return start;
 }
 
+const uint8_t *thunk_block_add_jump(struct thunk_block *block, uint64_t target)
+{
+    uint8_t *start = block->memory + block->used;
+    if (!block->memory || block->size - block->used < THUNK_SIZE)
+        return NULL;
+    put64(put(start, "\xff\x25\0\0\0\0", 6), target); /* jmp *0(%rip) */
+    block->used += THUNK_SIZE;
+    return start;
+}
+
 enum site_reason thunk_block_seal(struct thunk_block *block)
 {
     if (mprotect(block->memory, block->size, PROT_READ | PROT_EXEC) == 0)

@@ -27,6 +27,9 @@ enum site_reason thunk_block_open(struct thunk_block *block, const uint8_t *low,
    The block is not sealed yet. */
 const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, const struct site *site);
 
+/* Writes a jump to `target`, anywhere. Returns where it begins, or NULL when the block is full. */
+const uint8_t *thunk_block_add_jump(struct thunk_block *block, uint64_t target);
+
 /* Makes the block executable and no longer writable. Returns SITE_patchable, or SITE_no_thunk when the kernel
    refuses (SELinux, noexec policies): the block is unmapped then, and nothing may use it. */
 enum site_reason thunk_block_seal(struct thunk_block *block);

@@ -79,6 +79,8 @@ static void *open_hooks(void)
     return handle ? handle : open_at(directory, length, length ? "hooks.so" : "./hooks.so");
 }
 
+static void on_loading(void);
+
 static int install(void *handle, unsigned kinds, bool rehearsal)
 {
     hooks_install_function *function = (hooks_install_function *)dlsym(handle, "hooks_install");
@@ -92,6 +94,7 @@ static int install(void *handle, unsigned kinds, bool rehearsal)
         .syscall = (const void *)(uintptr_t)own_syscall,
         .object = sites_note_object,
         .unpatched = sites_note_left,
+        .loading = on_loading,
         .other_errno = next_add_errno,
     };
     state.look_again = (hooks_look_again_function *)dlsym(handle, "hooks_look_again");
@@ -148,15 +151,28 @@ static bool is_allocator(const char *name)
     return false;
 }
 
-void hooking_before_dlsym(void *handle, const char *name)
+static void look_again(bool loading)
 {
     int saved = errno;
-    (void)handle;
     /* Once calls are forwarded for good (a sandbox, say), no system call is made that the host did not ask
      * for. */
-    if (standing_reason() != REASON_COUNT || state_is_unadopted_child() || (name && is_allocator(name)))
+    if (standing_reason() != REASON_COUNT || state_is_unadopted_child())
         return;
-    if (state.look_again())
+    if (state.look_again(loading))
         resolve_symbols();
     errno = saved;
+}
+
+/* From the moment that hooks.so has arranged it: it may be before hooking_active. */
+static void on_loading(void)
+{
+    if (hooking_active)
+        look_again(true);
+}
+
+void hooking_before_dlsym(void *handle, const char *name)
+{
+    (void)handle;
+    if (!name || !is_allocator(name))
+        look_again(false);
 }

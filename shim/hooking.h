@@ -13,8 +13,8 @@ void hooking_start(bool filtered);
 /* Not 0: dlsym calls hooking_before_dlsym first. Read by entry.S. */
 extern uint8_t hooking_active;
 
-/* A program that has loaded an object soon asks for a symbol of it: the moment to look at what is new.
-   Wrapping dlopen instead would change where it searches. */
+/* A program that has loaded an object soon asks for a symbol of it: the moment to look at what is new, or at
+   what hooks=inline, which has the loader tell of it, had to leave until then. */
 void hooking_before_dlsym(void *handle, const char *name);
 
 #endif

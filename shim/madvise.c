@@ -151,12 +151,6 @@ static long reset_vector(const struct iovec *vector, size_t count, int advice, u
     return total;
 }
 
-static long real_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice,
-                                 unsigned flags)
-{
-    return prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, flags, 0);
-}
-
 /* Of a vector that the kernel answers. */
 static void count_vector(bool ours)
 {
@@ -167,13 +161,13 @@ static void count_vector(bool ours)
     statistics_after_call(false);
 }
 
-static long forward_vector(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
-                           bool ours)
+/* Has the kernel answer a vector that could be served, to see whether it does this. */
+static long try_vector(int pidfd, const struct iovec *vector, size_t length, int advice)
 {
-    long result = real_process_madvise(pidfd, vector, length, advice, flags);
-    if (ours && result > 0)
+    long result = prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, 0, 0);
+    if (result > 0)
         __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
-    count_vector(ours);
+    count_vector(true);
     return result;
 }
 
@@ -191,35 +185,15 @@ static bool is_servable(const struct iovec *vector, size_t length, unsigned flag
 bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
                           uintptr_t caller, long *result)
 {
+    if (process.inert)
+        return false;
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
     if (entered && ours && is_servable(vector, length, flags)) {
         *result = is_known(pidfd) ? reset_vector(vector, length, advice, caller)
-                                  : forward_vector(pidfd, vector, length, advice, flags, ours);
+                                  : try_vector(pidfd, vector, length, advice);
         return true;
     }
     count_vector(ours);
     return false;
 }
-
-long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
-                            uintptr_t caller)
-{
-    if (process.inert)
-        return real_process_madvise(pidfd, vector, length, advice, flags);
-    bool entered = state_enter();
-    bool ours = is_reset(advice) && is_self(pidfd);
-    if (entered && ours && is_known(pidfd) && is_servable(vector, length, flags))
-        return reset_vector(vector, length, advice, caller);
-    return forward_vector(pidfd, vector, length, advice, flags, ours);
-}
-
-EXPORT ssize_t process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice,
-                               unsigned flags)
-{
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    return with_errno(answer_process_madvise(pidfd, vector, length, advice, flags, caller));
-}
-
-/* As entry.S does it for the others: the name that no other library can answer. */
-__asm__(".globl own_process_madvise; .hidden own_process_madvise; .set own_process_madvise, process_madvise");

@@ -10,11 +10,9 @@
 #include <sys/uio.h>
 
 long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller);
-long answer_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
-                            uintptr_t caller);
 
-/* process_madvise at a patched site: true, with *result, when it was answered; false when the host's own
-   system call is to make it (it is counted). */
+/* process_madvise, interposed or at a patched site: true, with *result, when it was answered; false when the
+   kernel is to answer it (it is counted), with nothing of ours left on the stack. */
 bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, int advice, unsigned flags,
                           uintptr_t caller, long *result);
 

@@ -100,9 +100,6 @@ static long answer(int number, const struct arguments *with, uintptr_t caller)
     switch (number) {
     case SYS_madvise:
         return answer_madvise((uintptr_t)with->a, (size_t)with->b, (int)with->c, caller);
-    case SYS_process_madvise:
-        return answer_process_madvise((int)with->a, (const struct iovec *)with->b, (size_t)with->c,
-                                      (int)with->d, (unsigned)with->e, caller);
     case SYS_close:
     case SYS_close_range:
     case SYS_dup2:
@@ -135,7 +132,7 @@ long syscall_answer(int number, long a, long b, long c, long d, long e, long f)
     return with_errno(answer(number, &with, (uintptr_t)__builtin_return_address(0)));
 }
 
-long syscall_failed(long result)
+long syscall_result(long result)
 {
     return with_errno(result);
 }

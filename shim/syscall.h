@@ -11,6 +11,6 @@ extern const uint8_t syscall_watched[512];
 long syscall_answer(int number, long a, long b, long c, long d, long e, long f);
 
 /* Sets errno from a raw result and returns -1. */
-long syscall_failed(long result);
+long syscall_result(long result);
 
 #endif

@@ -4,6 +4,12 @@
 
 #include <stddef.h>
 
+/* Set: a plugin's constructor puts there where its struct plugin lies, and `served` or `real`. */
+#define HELLO "REACH_HELLO"
+
+/* Set to `mount` or `rename`: how a plugin's constructor replaces its own file. */
+#define REPLACE "REACH_REPLACE"
+
 enum { ARENA_BYTES = 64 * 4096 };
 
 struct plugin {

@@ -12,7 +12,7 @@ BUILD = pathlib.Path(os.environ["top_builddir"])
 LIBRARY = os.environ["KEEPWARM_LIBRARY"]
 PLUGIN = BUILD / "test/host/.libs/reach_plugin.so"
 NOPLT = BUILD / "test/host/.libs/reach_noplt.so"
-KINDS = "symbol number pointer instruction vector handle arena".split()
+KINDS = "symbol number pointer instruction vector handle arena constructor".split()
 BY_NAME = {"symbol", "number", "pointer"}
 PATCHED = {"instruction", "vector", "arena"}
 SKIP = 77
@@ -23,7 +23,11 @@ CASES = [
     ("plain", "plt", "any", NOPLT, BY_NAME),
     ("plain", "inline", "any", PLUGIN, BY_NAME | PATCHED),
     ("plain", "libc", "any", PLUGIN, BY_NAME | {"handle"}),
-    ("plain", "plt+got+inline+libc", "any", PLUGIN, set(KINDS)),
+    ("plain", "plt+got+inline+libc", "any", PLUGIN, BY_NAME | PATCHED | {"handle"}),
+    ("hello", "plt", "any", PLUGIN, BY_NAME),
+    ("hello", "inline", "any", PLUGIN, BY_NAME | PATCHED | {"constructor"}),
+    ("hello", "got+inline", "any", NOPLT, BY_NAME | PATCHED | {"constructor"}),
+    ("hello", "inline", "symbol=plugin_arena", PLUGIN, {"arena", "constructor"}),
     ("threads", "inline", "any", PLUGIN, BY_NAME | PATCHED),
     ("again", "got+inline", "any", PLUGIN, BY_NAME | PATCHED),
     ("deepbind", "plt", "any", PLUGIN, set()),
@@ -38,7 +42,6 @@ CASES = [
     ("plain", "inline", "any,caller=reach", PLUGIN, set()),
     ("deepbind", "got", "any,caller=reach_plugin.so", PLUGIN, BY_NAME),
     ("plain", "inline,objects=*/none.so", "any", PLUGIN, BY_NAME),
-    ("replaced", "got+inline", "any", PLUGIN, BY_NAME),
     ("deepbind", "got+inline", "any", NOPLT, BY_NAME | PATCHED),
     ("plain", "inline", "symbol=plugin_arena", PLUGIN, {"arena"}),
     ("plain", "inline", "symbol=plugin_arena@reach_plugin.so", PLUGIN, {"arena"}),
@@ -47,17 +50,13 @@ CASES = [
 ]
 
 
-def run(way, hooks, regions, plugin, prefix=(), library=LIBRARY):
+def run(way, hooks, regions, plugin, prefix=(), library=LIBRARY, preloaded=()):
     """The lines that reach prints, and keepwarm's statistics."""
     with tempfile.TemporaryDirectory(prefix="reach-") as folder:
         stats = f"{folder}/s.json"
-        if way == "replaced":  # by another build of it
-            shutil.copy(plugin, folder)
-            shutil.copy(NOPLT, f"{folder}/{plugin.name}.new")
-            plugin = f"{folder}/{plugin.name}"
         env = {**os.environ, "KEEPWARM_REGIONS": regions,
                "KEEPWARM": f"hooks={hooks},stats={stats},strict=1"}
-        command = [*prefix, "env", f"LD_PRELOAD={library}", str(BUILD / "test/host/reach"), way, str(plugin)]
+        command = [*prefix, "env", f"LD_PRELOAD={' '.join(map(str, (library, *preloaded)))}", str(BUILD / "test/host/reach"), way, str(plugin)]
         done = subprocess.run(command, env=env, text=True, timeout=60,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         statistics = json.loads(pathlib.Path(stats).read_text()) if os.path.exists(stats) else {}
@@ -94,11 +93,50 @@ def problem_of_counts():
     return None
 
 
+def other_build(_):
+    return NOPLT.read_bytes()
+
+
+def other_build_id(content):
+    """Differs in one byte of the build-id: the note is {4, 20, 3, "GNU"}, and then it."""
+    at = content.index(b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0") + 16
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1:]
+
+
+def other_code(content):
+    """Has the build-id, but every site a byte further on."""
+    site, moved = b"\xb8\x1c\0\0\0\x0f\x05", b"\x90\xb8\x1c\0\0\0\x0f\x05"
+    before, *rest = content.split(site)
+    return before + b"".join(moved + after[1:] for after in rest)
+
+
+# how the file is replaced, and by what; the kinds that are served
+REPLACED = [
+    ("rename", other_build, BY_NAME),
+    ("mount", other_build, BY_NAME),
+    ("mount", other_build_id, BY_NAME),
+    ("mount", other_code, BY_NAME | {"vector"}),
+]
+
+
 def problem_of_replaced():
-    """An object whose file was replaced is counted, with the reason."""
-    statistics = run("replaced", "got+inline", "any", PLUGIN)[2]
-    row = next((row for row in statistics["sites"] if PLUGIN.name in row["object"]), {})
-    return None if row.get("unpatchable") == 1 and not row["inline"] else f"sites: {statistics['sites']}"
+    """What differs from its file is left alone, and counted."""
+    mounting = ["unshare", "--user", "--map-root-user", "--mount"]
+    may_mount = shutil.which("unshare") and not subprocess.run([*mounting, "true"], check=False).returncode
+    for how, change, wanted in REPLACED:
+        if how == "mount" and not may_mount:
+            print("skipped: nothing can be mounted here")
+            break
+        with tempfile.TemporaryDirectory(prefix="reach-") as folder:
+            plugin = pathlib.Path(shutil.copy(PLUGIN, folder))
+            pathlib.Path(f"{plugin}.new").write_bytes(change(PLUGIN.read_bytes()))
+            prefix = [*(mounting if how == "mount" else []), "env", f"REACH_REPLACE={how}"]
+            status, output, statistics = run("plain", "got+inline", "any", plugin, prefix, preloaded=[plugin])
+        row = next((row for row in statistics.get("sites", []) if PLUGIN.name in row["object"]), {})
+        served = {kind for kind in KINDS if f"{kind} served" in output or f"{kind} both" in output}
+        if status or not row.get("unpatchable") or served != wanted:
+            return f"{how}, {change.__name__}: exit status {status}, {row}:\n{output}"
+    return None
 
 
 def problem_of_missing():

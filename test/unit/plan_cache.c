@@ -124,19 +124,27 @@ Test(plan_cache, keeps_doubt)
 
 enum { THREADS = 3, ROUNDS = 400000 };
 
-/* Keys that share entries; each plan tells its key. */
-static void *write_and_find(void *seed)
+/* All threads write plans for one key, so whoever finds it torn has found it by the right key; each plan
+   tells its number in every piece. */
+static void *write_and_find(void *first)
 {
-    uintptr_t wrong = 0, turn = (uintptr_t)seed;
-    for (int i = 0; i < ROUNDS; i++) {
-        turn = turn * 6364136223846793005U + 1442695040888963407U;
-        uintptr_t start = 0x300000000 + (turn >> 40) % 1024 * 4096, pages = 1 + (turn >> 33) % 64;
-        struct plan_key one = {start, start + pages * 4096, 0, 4};
-        struct plan plan = plan_of(one.end, (int)(pages % 32)), found;
-        if (plan_cache_find(&one, &found))
-            wrong +=
-                found.count != 1 || found.piece[0].end != one.end || found.piece[0].rule != (int)(pages % 32);
-        plan_cache_remember(&one, plan_cache_era(&one), &plan);
+    uintptr_t wrong = 0;
+    for (uint64_t i = 0; i < ROUNDS; i++) {
+        uint64_t number = i * THREADS + (uintptr_t)first, told;
+        struct plan plan = {.count = 2}, found;
+        for (int j = 0; j < 2; j++)
+            plan.piece[j] = (struct plan_piece){.end = number,
+                                                .offset = number,
+                                                .hindrance = REASON_COUNT,
+                                                .rule = (int)(number % 32),
+                                                .image.kind = IMAGE_NONE};
+        plan_cache_remember(&key, plan_cache_era(&key), &plan);
+        if (!plan_cache_find(&key, &found))
+            continue;
+        told = found.piece[0].end;
+        for (int j = 0; j < 2; j++)
+            wrong += found.piece[j].end != told || found.piece[j].offset != told ||
+                     found.piece[j].rule != (int)(told % 32);
     }
     return (void *)wrong;
 }
