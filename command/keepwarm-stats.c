@@ -60,16 +60,17 @@ static void print_verdicts(const json_t *ab)
     }
 }
 
-static int print_statistics(const struct statistics *statistics, enum form form)
+static int print_statistics(struct statistics *statistics, enum form form)
 {
     static char bytes[1 << 20];
     struct text text;
     text_start(&text, bytes, sizeof bytes);
     if (form == FORM_JSON)
         statistics_json(&statistics->report, &text);
-    else if (form == FORM_PROM)
+    else if (form == FORM_PROM) {
+        statistics_take_slices(statistics);
         statistics_openmetrics(&statistics->report, &text);
-    else
+    } else
         statistics_text(&statistics->report, &text);
     if (form == FORM_JSON && statistics->ab)
         print_json(&text, statistics->ab);

@@ -125,7 +125,7 @@ const char *live_read(const char *bytes, size_t length, struct statistics *stati
     report->pid = atoi(line_of(page, "pid"));
     report->exe = keep_line(statistics, page, "exe");
     report->mode = keep_line(statistics, page, "mode");
-    report->arm = strcmp(report->mode, "off") == 0 ? "off" : "on";
+    report->arm = keep_line(statistics, page, "arm");
     read_rules(page, statistics);
     read_counters(bytes, &layout, statistics);
     statistics->ab = json_loads(page + LIVE_PAIRS, 0, NULL);

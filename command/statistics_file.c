@@ -59,8 +59,10 @@ static const char *words(struct statistics *statistics, const json_t *object, co
 static void take_numbers(struct report *report, const json_t *root)
 {
     report->pid = (int)number(root, "pid");
+    report->cpu_ns = number(root, "cpu_ns");
     report->kept = number(root, "kept_bytes");
     report->kept_peak = number(root, "kept_bytes_peak");
+    report->cpu_ns = number(root, "cpu_ns");
     for (enum counter counter = 0; counter < COUNTER_COUNT; counter++)
         report->counters.counter[counter] = number(root, counter_name(counter));
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)
@@ -102,6 +104,19 @@ static void take_sites(struct statistics *statistics, const json_t *root)
         };
         statistics->sites.object_count = (unsigned)index + 1;
     }
+}
+
+static struct slice slice_of(const json_t *ab, const char *arm)
+{
+    const json_t *slice = json_object_get(ab, arm);
+    return (struct slice){number(slice, "calls"), number(slice, "ns"), number(slice, "cpu_ns")};
+}
+
+void statistics_take_slices(struct statistics *statistics)
+{
+    statistics->pairs.total[ARM_ON] = slice_of(statistics->ab, "on");
+    statistics->pairs.total[ARM_OFF] = slice_of(statistics->ab, "off");
+    statistics->report.pairs = statistics->ab ? &statistics->pairs : NULL;
 }
 
 const char *statistics_read_json(const char *bytes, size_t length, struct statistics *statistics)

@@ -14,8 +14,9 @@ struct statistics {
     struct report report;
     struct rules rules;
     struct sites sites;
-    json_t *ab;       /* what mode=ab has found, as the library writes it; NULL when there is nothing */
-    struct text text; /* of its strings, each terminated */
+    json_t *ab;         /* what mode=ab has found, as the library writes it; NULL when there is nothing */
+    struct pairs pairs; /* its totals alone: statistics_take_slices */
+    struct text text;   /* of its strings, each terminated */
     char bytes[STATISTICS_TEXT];
 };
 
@@ -31,6 +32,10 @@ int statistics_add_rule(struct statistics *statistics, const char *rule);
 /* The counter or reason of this name, or -1: files of other versions have some that this one has not. */
 int counter_of(const char *name);
 int reason_of(const char *name);
+
+/* Puts the totals of `ab` where statistics_openmetrics wants them. Its verdicts rest on pairs, which no file
+ * tells. */
+void statistics_take_slices(struct statistics *statistics);
 
 /* Reads a JSON file of the library's. Returns NULL, or what is wrong with it; valid until the next call. */
 const char *statistics_read_json(const char *bytes, size_t length, struct statistics *statistics);

@@ -123,6 +123,23 @@ static inline uint64_t prim_now(void)
                                                 : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* The same clock at the last tick, 1 to 10 ms ago: a third of the cost. */
+static inline uint64_t prim_now_coarse(void)
+{
+    struct timespec now;
+    return clock_gettime(CLOCK_MONOTONIC_COARSE, &now)
+               ? 0
+               : (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* CPU time of all threads of the process so far, in nanoseconds. A system call. 0 when it fails. */
+static inline uint64_t prim_cpu_now(void)
+{
+    struct timespec used;
+    long error = prim_call3(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, (long)&used, 0);
+    return error ? 0 : (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
 /* Blocks every signal of the calling thread, glibc's own 32 and 33 too (its wrapper would leave those), and
    returns the old mask. For rare paths: 2 system calls a pair. */
 static inline uint64_t prim_block_signals(void)

@@ -108,6 +108,15 @@ void counters_sum(struct counters *sum)
     }
 }
 
+uint64_t counters_calls(void)
+{
+    uint64_t calls = 0;
+    for (unsigned block = 0; block < COUNTER_BLOCKS; block++)
+        calls += __atomic_load_n(&state.block[block].counter[COUNTER_served], __ATOMIC_RELAXED) +
+                 __atomic_load_n(&state.block[block].counter[COUNTER_forwarded], __ATOMIC_RELAXED);
+    return calls;
+}
+
 /* Threads begin at different turns: a program of threads that make one call each would else have all its
    calls measured. */
 bool counters_timed_turn(void)

@@ -63,6 +63,10 @@ void count_kept(unsigned rule, int64_t delta);
 
 /* The sum of all blocks, as they are being counted. */
 void counters_sum(struct counters *sum);
+
+/* served + forwarded. */
+uint64_t counters_calls(void);
+
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak);
 
 /* True for one call in 32 of each thread: the one whose time is measured. */

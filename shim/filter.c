@@ -127,8 +127,9 @@ static bool copy(void *to, const void *from, size_t length)
 }
 
 static const uint32_t calls_for_files[] = {
-    SYS_getpid, SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigtimedwait, SYS_newfstatat, SYS_openat,
-    SYS_write,  SYS_pwrite64,       SYS_close,         SYS_rename,          SYS_unlink,
+    SYS_getpid, SYS_rt_sigprocmask, SYS_rt_sigpending, SYS_rt_sigtimedwait, SYS_newfstatat,
+    SYS_openat, SYS_write,          SYS_pwrite64,      SYS_close,           SYS_rename,
+    SYS_unlink, SYS_pread64,        SYS_clock_gettime,
 };
 
 enum filter_verdict filter_judge(const struct sock_fprog *program)

@@ -2,6 +2,7 @@
    its own. */
 #include "scan/image.h"
 #include "scan/prim.h"
+#include "shim/arms.h"
 #include "shim/live.h"
 #include "shim/observations.h"
 #include "shim/plan_cache.h"
@@ -26,8 +27,9 @@ static void adopt(void)
     process.files = (struct scan_files){-1, -1, -1};
     if (process.sandboxed)
         return;
+    arms_start();
     live_open(true);
-    if (standing_reason() == REASON_COUNT && scan_files_open(&process.files) != 0)
+    if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
 }
 

@@ -20,7 +20,7 @@
 static bool may_serve(void)
 {
     enum reason standing = standing_reason();
-    return !process.inert && (standing == REASON_COUNT || standing == REASON_not_ready);
+    return !process.inert && (standing_serves(standing) || standing == REASON_not_ready);
 }
 
 void hazard_userfaultfd(void)

@@ -119,7 +119,7 @@ static int rehearse(void)
 void hooking_start(bool filtered)
 {
     static const char left_alone[] = "; calls and symbols that need it are left alone";
-    if ((!wanted_kinds() && !process.rules.any_symbol) || standing_reason() != REASON_COUNT)
+    if ((!wanted_kinds() && !process.rules.any_symbol) || !standing_serves(standing_reason()))
         return;
     if (filtered && !probe_child_survives(rehearse)) {
         message(LOG_WARN, "the seccomp filter kills what hooks.so does", left_alone, NULL);
@@ -156,7 +156,7 @@ static void look_again(bool loading)
     int saved = errno;
     /* Once calls are forwarded for good (a sandbox, say), no system call is made that the host did not ask
      * for. */
-    if (standing_reason() != REASON_COUNT || state_is_unadopted_child())
+    if (!standing_serves(standing_reason()) || state_is_unadopted_child())
         return;
     if (state.look_again(loading))
         resolve_symbols();

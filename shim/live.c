@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "scan/prim.h"
+#include "shim/arms.h"
 #include "shim/message.h"
 #include "shim/quiet.h"
 #include "shim/state.h"
@@ -12,8 +13,13 @@
 
 #define LIVE_SIZE (LIVE_HEADER + COUNTER_BLOCKS * (long)sizeof(struct counters))
 
-/* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. */
-static char header[LIVE_HEADER];
+/* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. The switch
+   lies behind it. */
+static char header[LIVE_SWITCH];
+
+/* When to look at the switch again: nanoseconds of the coarse clock. */
+static uint64_t next_look;
+#define LOOK_EVERY (10 * (uint64_t)1000000)
 
 static void describe_layout(struct text *text)
 {
@@ -47,13 +53,16 @@ void live_describe(void)
     text_add(&text, process.exe);
     text_add(&text, "\nmode ");
     text_add(&text, mode_name(process.options.mode));
+    text_add(&text, "\narm ");
+    text_add(&text, arms_label());
     text_add(&text, "\n");
     describe_layout(&text);
     text_add(&text, "\nrules ");
     text_add_number(&text, process.rules.count);
     for (unsigned i = 0; i < process.rules.count; i++) {
         text_add(&text, "\nrule ");
-        text_add(&text, process.rules.rule[i].text);
+        text_add_span(&text, process.rules.rule[i].text,
+                      strnlen(process.rules.rule[i].text, LIVE_RULE_SHOWN));
     }
     text_add(&text, "\n");
     prim_pwrite(process.live, header, text.length, 0);
@@ -110,6 +119,28 @@ void live_limit(uint64_t bytes)
     }
 }
 
+void live_show_pairs(const struct pairs *pairs)
+{
+    static char bytes[LIVE_HEADER - LIVE_PAIRS];
+    struct text text;
+    if (process.live < 0)
+        return;
+    text_start(&text, bytes, sizeof bytes);
+    pairs_json(pairs, &text);
+    prim_pwrite(process.live, bytes, text.length + 1, LIVE_PAIRS);
+}
+
+static void look_at_switch(void)
+{
+    uint64_t now = prim_now_coarse();
+    char byte = 0;
+    if (now < __atomic_load_n(&next_look, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&next_look, now + LOOK_EVERY, __ATOMIC_RELAXED);
+    prim_pread(process.live, &byte, 1, LIVE_SWITCH);
+    arms_switch(byte != '0');
+}
+
 void live_publish(void)
 {
     /* A vfork child may have put a file of its own at the number. */
@@ -122,5 +153,7 @@ void live_publish(void)
     if (prim_failed(error)) {
         process.live = -1;
         message_failure(LOG_INFO, "no live file any more", process.options.live, error);
+        return;
     }
+    look_at_switch();
 }

@@ -5,14 +5,16 @@
 
    Layout: a text page that describes the rest, then COUNTER_BLOCKS blocks of 64-bit words to be added up:
      keepwarm-live/1
-     pid N / exe NAME / mode MODE
+     pid N / exe NAME / mode MODE / arm ARM
      blocks COUNT OFFSET WORDS      bytes; words of 8 bytes a block, native byte order
      counters NAME...               the first words of a block
      declined NAME...               the next words
      rules COUNT                    then matched, served, forwarded, kept of each of RULES_MAX rules
-     rule TEXT                      a line for each of COUNT rules
+     rule TEXT                      a line for each of COUNT rules: its first LIVE_RULE_SHOWN bytes
    Behind the text, in the same page:
      at LIVE_SWITCH, one byte for others to write: '0' switches the process to forwarding, anything else back.
+                     It is read after a call, every 10 ms at most. The library never writes it; a process, and
+                     a fork child with a file of its own, finds 0 there and so starts switched on
      at LIVE_PAIRS   under mode=ab, after each pair of slices: the `ab` of the statistics, as JSON that ends
                      with a NUL */
 #ifndef SHIM_LIVE_H
@@ -21,7 +23,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384 };
+struct pairs;
+
+enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384, LIVE_RULE_SHOWN = 180 };
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
    only where the name holds %p. On failure process.live is -1 and one line at info says why. */
@@ -33,7 +37,11 @@ void live_limit(uint64_t bytes);
 /* Writes the first page again: the file may have been cut short. */
 void live_describe(void);
 
-/* Writes the calling thread's counters. To be called after every call. Signal-safe. */
+/* Shows what mode=ab has found. By one thread at a time. */
+void live_show_pairs(const struct pairs *pairs);
+
+/* Writes the calling thread's counters, and looks at the switch. To be called after every call.
+   Signal-safe. */
 void live_publish(void);
 
 #endif

@@ -151,12 +151,14 @@ static long reset_vector(const struct iovec *vector, size_t count, int advice, u
     return total;
 }
 
-/* Of a vector that the kernel answers. */
-static void count_vector(bool ours)
+/* Of a vector that the kernel answers. While calls are not served just now, its ranges are counted one by
+   one, as they are while calls are served: the arms must count alike. */
+static void count_vector(bool ours, size_t length)
 {
     enum reason standing = standing_reason();
+    bool one = !standing_serves(standing) || standing == REASON_COUNT || !length || length > VECTOR_MAX;
     count(COUNTER_real_calls, 1);
-    if (ours)
+    for (size_t i = 0; ours && i < (one ? 1 : length); i++)
         count_declined(standing == REASON_COUNT ? REASON_vector : standing);
     statistics_after_call(false);
 }
@@ -167,7 +169,7 @@ static long try_vector(int pidfd, const struct iovec *vector, size_t length, int
     long result = prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, 0, 0);
     if (result > 0)
         __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
-    count_vector(true);
+    count_vector(true, length);
     return result;
 }
 
@@ -194,6 +196,6 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
                                   : try_vector(pidfd, vector, length, advice);
         return true;
     }
-    count_vector(ours);
+    count_vector(ours, length);
     return false;
 }

@@ -19,23 +19,44 @@ static const char *set_path(char to[OPTION_PATH], struct span value)
 
 const char *mode_name(enum mode mode)
 {
-    static const char *const names[] = {"on", "off", "verify", "observe"};
+    static const char *const names[] = {"on", "off", "verify", "observe", "ab", "coin"};
     return names[mode];
+}
+
+/* The coarse clock ticks every 10 ms or less, and a tenth of a slice is left out. */
+#define SLICE_LEAST (20 * (uint64_t)1000000)
+#define SLICE_MOST (3600 * (uint64_t)1000000000)
+
+/* Returns NULL when value is a mode with all it needs, which is then in *options. */
+static const char *parse_mode(struct options *options, struct span value)
+{
+    struct span argument = value, word = value;
+    span_next(&argument, '=', &word);
+    if (span_is(word, mode_name(MODE_AB))) {
+        options->mode = MODE_AB;
+        bool good = span_duration(argument, &options->slice_ns) && options->slice_ns >= SLICE_LEAST &&
+                    options->slice_ns <= SLICE_MOST;
+        return good ? NULL : "not a time from 20ms to 3600s";
+    }
+    if (span_is(word, mode_name(MODE_COIN))) {
+        options->mode = MODE_COIN;
+        return span_probability(argument, &options->coin) ? NULL : "not a probability from 0 to 1";
+    }
+    for (enum mode mode = MODE_ON; mode <= MODE_OBSERVE; mode++)
+        if (span_is(value, mode_name(mode))) {
+            options->mode = mode;
+            return NULL;
+        }
+    return "not a mode";
 }
 
 static const char *set_mode(struct options *options, struct span value)
 {
-    for (enum mode mode = MODE_ON; mode <= MODE_OBSERVE; mode++)
-        if (span_is(value, mode_name(mode))) {
-            options->mode = options->mode_is_bad ? MODE_OFF : mode;
-            return NULL;
-        }
-    options->mode_is_bad = true;
-    struct span rest = value, word = value;
-    span_next(&rest, '=', &word);
-    if (span_is(word, "ab") || span_is(word, "coin"))
-        return "not in this version of keepwarm";
-    return "not a mode";
+    const char *problem = parse_mode(options, value);
+    options->mode_is_bad |= problem != NULL;
+    if (options->mode_is_bad)
+        options->mode = MODE_OFF;
+    return problem;
 }
 
 static const char *set_keep(struct options *options, struct span value)
@@ -134,8 +155,10 @@ static const struct {
     const char *key, *fallback, *meaning;
     setter *set;
 } keys[] = {
-    {"mode", "on", "on; off; verify: serve, then compare every byte with what the real call would show; "
-     "observe: forward all, and count what a reset would have found",
+    {"mode", "on",
+     "on; off; verify: serve, then compare every byte with what the real call would show; observe: forward "
+     "all, and count what a reset would have found; ab=TIME: on and off in turns, TIME each (250ms); coin=P: "
+     "this process on with probability P",
      set_mode},
     {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
     {"budget", "25%", "most bytes kept resident by keepwarm in the process (not in this version)", set_later},

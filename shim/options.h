@@ -9,7 +9,7 @@
 #include "shim/problems.h"
 #include "shim/text.h"
 
-enum mode { MODE_ON, MODE_OFF, MODE_VERIFY, MODE_OBSERVE };
+enum mode { MODE_ON, MODE_OFF, MODE_VERIFY, MODE_OBSERVE, MODE_AB, MODE_COIN };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum { OPTION_PATH = 256 };
 
@@ -19,6 +19,8 @@ enum hook_kind { HOOK_PLT = 0, HOOK_GOT = 1, HOOK_INLINE = 2, HOOK_LIBC = 4 };
 struct options {
     enum mode mode;
     bool mode_is_bad;          /* some mode= was: off, whatever another says */
+    uint64_t slice_ns;         /* of MODE_AB */
+    uint32_t coin;             /* of MODE_COIN: on with this probability, in billionths */
     uint64_t keep;             /* bytes */
     unsigned hooks;            /* enum hook_kind, ored */
     bool hooks_given;          /* and not just the default */

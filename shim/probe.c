@@ -116,6 +116,8 @@ int probe_files(void)
     prim_call3(SYS_readlink, (long)"", (long)page, 0);
     prim_write(-1, page, 0);
     prim_pwrite(-1, page, 0, 0);
+    prim_pread(-1, page, 0, 0);
+    prim_cpu_now();
     prim_call3(SYS_rename, (long)"", (long)"", 0);
     prim_call3(SYS_unlink, (long)"", 0, 0);
     prim_call6(SYS_fallocate, -1, 0, 0, 1, 0, 0);

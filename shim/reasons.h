@@ -5,6 +5,8 @@
 
 #define REASONS(REASON)                                                                                      \
     REASON(off, "keepwarm is switched off in this process")                                                  \
+    REASON(switched_off, "keepwarm was switched off through the live file")                                  \
+    REASON(off_arm, "mode=ab or mode=coin: this is the arm without keepwarm")                                \
     REASON(not_ready, "the call came before keepwarm had read its settings")                                 \
     REASON(arguments, "an address or a length that the kernel must judge")                                   \
     REASON(vector, "a vector or a pidfd that the kernel must judge")                                         \

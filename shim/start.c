@@ -12,6 +12,7 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
+#include "shim/arms.h"
 #include "shim/glob.h"
 #include "shim/hooking.h"
 #include "shim/live.h"
@@ -207,6 +208,7 @@ static __attribute__((constructor)) void start(void)
     } else {
         process.pid = prim_getpid();
         begin_serving(filtered);
+        arms_start();
         hooking_start(filtered);
         live_open(false);
         at_quick_exit(finish);

@@ -43,6 +43,13 @@ static inline enum reason standing_reason(void)
     return (enum reason)__atomic_load_n(&process.standing, __ATOMIC_ACQUIRE);
 }
 
+/* Are calls served, if not in this very moment: the switch or an arm may be off? Any other standing is for
+   good. */
+static inline bool standing_serves(uint32_t standing)
+{
+    return standing == REASON_COUNT || standing == REASON_off_arm || standing == REASON_switched_off;
+}
+
 /* Is the caller, once settings have been read, in the process whose state this is, and not in a vfork child
  * of it? One system call. */
 bool state_is_ours(void);

@@ -46,7 +46,9 @@ static void format(struct text *text)
     report->pid = process.pid;
     report->exe = process.exe;
     report->mode = mode_name(process.options.mode);
-    report->arm = process.options.mode == MODE_OFF || process.options.mode == MODE_OBSERVE ? "off" : "on";
+    report->arm = arms_label();
+    report->pairs = arms_pairs();
+    report->cpu_ns = prim_cpu_now();
     report->rules = &process.rules;
     report->sites = sites_known();
     report->observed = process.options.mode == MODE_OBSERVE;

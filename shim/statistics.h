@@ -2,6 +2,7 @@
 #ifndef SHIM_STATISTICS_H
 #define SHIM_STATISTICS_H
 
+#include "shim/arms.h"
 #include "shim/live.h"
 #include "shim/state.h"
 
@@ -18,6 +19,7 @@ static inline void statistics_after_call(bool now_and_then)
 {
     if (process.live >= 0)
         live_publish();
+    arms_after_call();
     if (now_and_then || process.finished)
         statistics_now_and_then();
 }

@@ -147,10 +147,19 @@ void statistics_json(const struct report *report, struct text *text)
     text_add(text, "  ");
     json_number(text, "kept_bytes", report->kept, ",\n  ");
     json_number(text, "kept_bytes_peak", report->kept_peak, ",\n");
+    if (report->cpu_ns) {
+        text_add(text, "  ");
+        json_number(text, "cpu_ns", report->cpu_ns, ",\n");
+    }
     json_rules(report, text);
     json_observed(report, text);
     json_sites(report->sites, text);
-    text_add(text, "  \"ab\": {}\n}\n");
+    text_add(text, "  \"ab\": ");
+    if (report->pairs)
+        pairs_json(report->pairs, text);
+    else
+        text_add(text, "{}");
+    text_add(text, "\n}\n");
 }
 
 /* One sample: keepwarm_NAME SUFFIX {pid, exe, mode, arm, LABEL="VALUE"} NUMBER. */
@@ -218,6 +227,28 @@ static void openmetrics_rules(const struct report *report, struct text *text)
                report->kept_by_rule[i]);
 }
 
+/* The ratios are left to whoever reads these. */
+static void openmetrics_pairs(const struct report *report, struct text *text)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } rows[] = {
+        {"ab_calls", "mode=ab: calls in the measured slices of an arm", offsetof(struct slice, calls)},
+        {"ab_ns", "mode=ab: how long those slices were", offsetof(struct slice, ns)},
+        {"ab_cpu_ns", "mode=ab: CPU time of the process in those slices", offsetof(struct slice, cpu_ns)},
+    };
+    for (unsigned row = 0; report->pairs && row < sizeof rows / sizeof *rows; row++) {
+        head(text, rows[row].name, "counter", rows[row].help);
+        for (enum arm arm = ARM_OFF; arm < ARMS; arm++) {
+            const char *total = (const char *)&report->pairs->total[arm];
+            uint64_t number;
+            memcpy(&number, total + rows[row].offset, sizeof number);
+            sample(report, text, rows[row].name, "_total", "slices", arm == ARM_ON ? "on" : "off", number);
+        }
+    }
+}
+
 static void openmetrics_sites(const struct report *report, struct text *text)
 {
     unsigned count = objects_of(report->sites);
@@ -251,7 +282,12 @@ void statistics_openmetrics(const struct report *report, struct text *text)
     sample(report, text, "kept_bytes", "", NULL, NULL, report->kept);
     head(text, "kept_bytes_peak", "gauge", "the most there ever were");
     sample(report, text, "kept_bytes_peak", "", NULL, NULL, report->kept_peak);
+    if (report->cpu_ns) {
+        head(text, "cpu_ns", "counter", "CPU time of the process, in nanoseconds");
+        sample(report, text, "cpu_ns", "_total", NULL, NULL, report->cpu_ns);
+    }
     openmetrics_rules(report, text);
+    openmetrics_pairs(report, text);
     openmetrics_sites(report, text);
     text_add(text, "# EOF\n");
 }
@@ -330,6 +366,8 @@ void statistics_text(const struct report *report, struct text *text)
         text_add_number(text, report->counters.rule[i].matched);
         text_add(text, "\n");
     }
+    if (report->pairs)
+        pairs_text(report->pairs, text);
     text_sites(report->sites, text);
 }
 

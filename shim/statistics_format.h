@@ -3,6 +3,7 @@
 #define SHIM_STATISTICS_FORMAT_H
 
 #include "shim/counters.h"
+#include "shim/pairs.h"
 #include "shim/sites.h"
 #include "shim/text.h"
 
@@ -13,7 +14,9 @@ struct report {
     const struct rules *rules;
     const struct sites *sites;
     bool observed; /* there are observations to tell */
+    const struct pairs *pairs; /* NULL but in mode=ab */
     struct counters counters;
+    uint64_t cpu_ns; /* of the process, so far; 0: not known, and left out */
     uint64_t kept, kept_peak, kept_by_rule[RULES_MAX]; /* bytes */
 };
 

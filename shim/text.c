@@ -42,6 +42,17 @@ void text_add_number(struct text *text, uint64_t number)
     add_digits(text, number, 10);
 }
 
+void text_add_decimal(struct text *text, uint64_t number, unsigned places)
+{
+    uint64_t whole = 1;
+    for (unsigned i = 0; i < places; i++)
+        whole *= 10;
+    text_add_number(text, number / whole);
+    text_add(text, ".");
+    for (whole /= 10; whole; whole /= 10)
+        text_add_number(text, number / whole % 10);
+}
+
 void text_add_hex(struct text *text, uint64_t number)
 {
     add_digits(text, number, 16);
@@ -171,6 +182,34 @@ bool span_size(struct span span, uint64_t *bytes)
         return false;
     *bytes = number << shift;
     return true;
+}
+
+bool span_duration(struct span span, uint64_t *ns)
+{
+    bool milliseconds = span.length > 2 && span.start[span.length - 2] == 'm';
+    size_t unit = milliseconds ? 2 : 1;
+    if (span.length <= unit || span.start[span.length - 1] != 's')
+        return false;
+    char last = span.start[span.length - unit - 1];
+    struct span digits = {span.start, span.length - unit};
+    return last >= '0' && last <= '9' && span_size(digits, ns) &&
+           !__builtin_mul_overflow(*ns, milliseconds ? 1000000 : 1000000000, ns);
+}
+
+bool span_probability(struct span span, uint32_t *billionths)
+{
+    uint64_t number = 0;
+    uint32_t place = 1000000000;
+    for (size_t i = 0; i < span.length; i++) {
+        if (i == 1 && span.start[i] == '.' && span.length > 2)
+            continue;
+        if (span.start[i] < '0' || span.start[i] > '9' || place == 0 || i == 1)
+            return false;
+        number += (uint64_t)(span.start[i] - '0') * place;
+        place /= 10;
+    }
+    *billionths = (uint32_t)number;
+    return span.length > 0 && number <= 1000000000;
 }
 
 bool span_hex(struct span span, uint64_t *number)

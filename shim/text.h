@@ -17,6 +17,9 @@ void text_start(struct text *text, char *bytes, size_t size);
 void text_add(struct text *text, const char *words);
 void text_add_span(struct text *text, const char *bytes, size_t length);
 void text_add_number(struct text *text, uint64_t number);
+/* Adds number / 10^places with all its places: 1.250 for 1250 with 3. */
+void text_add_decimal(struct text *text, uint64_t number, unsigned places);
+
 void text_add_hex(struct text *text, uint64_t number);
 
 /* An errno's name (ENOTTY) or its number. Takes it positive or negative. */
@@ -44,6 +47,12 @@ bool span_next(struct span *rest, char separator, struct span *part);
 /* Reads "64K": digits and at most one of K, M, G, T in either case, as bytes. False: not a size, or over
    64 bits. */
 bool span_size(struct span span, uint64_t *bytes);
+
+/* Reads "250ms" or "2s", as nanoseconds. */
+bool span_duration(struct span span, uint64_t *ns);
+
+/* Reads "0", "1" or "0.25", a number from 0 to 1 with at most nine places, as billionths. */
+bool span_probability(struct span span, uint32_t *billionths);
 
 /* Reads hexadecimal digits, with or without 0x. */
 bool span_hex(struct span span, uint64_t *number);

@@ -65,12 +65,13 @@ static const char *const bad_rules[] = {
     "range=-",
     "range=0x-0x",
 };
-static const char *const good_options[] = {"mode=on",     "mode=off", "mode=verify", "mode=observe", "keep=1M",
-                                           "exe=a\\,b",   "stats=/x", "live=none",   "log=error",
-                                           "log=info:/x", "strict=0", "help",        "hooks=plt"};
-static const char *const bad_options[] = {"mode=",    "mode=ab=1s", "keep=1Q", "keep=99999999999999999999",
-                                          "exe=",     "stats=",     "log=",    "log=x:/y",
-                                          "strict=2", "help=1",     "nothing", "=",
+static const char *const good_options[] = {"mode=on",    "mode=off",      "mode=verify", "mode=observe",
+                                           "mode=ab=1s", "mode=coin=0.5", "keep=1M",     "exe=a\\,b",
+                                           "stats=/x",   "live=none",     "log=error",   "log=info:/x",
+                                           "strict=0",   "help",          "hooks=plt"};
+static const char *const bad_options[] = {"mode=",    "mode=ab=1", "keep=1Q", "keep=99999999999999999999",
+                                          "exe=",     "stats=",    "log=",    "log=x:/y",
+                                          "strict=2", "help=1",    "nothing", "=",
                                           "\\=",      "budget=1%"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define ONE_OF(array) (array)[pick(COUNT(array))]
@@ -218,10 +219,13 @@ static int unknown(void)
     problems_start(&problems);
     options_parse(&options, (struct span){exact, length}, &problems);
     int failed = lines_are_whole(&problems) ? 0 : fail("torn lines", exact);
-    if (options.mode > MODE_OBSERVE || options.log > LOG_DEBUG || !memchr(options.exe, 0, OPTION_PATH) ||
+    if (options.mode > MODE_COIN || options.log > LOG_DEBUG || !memchr(options.exe, 0, OPTION_PATH) ||
         !memchr(options.stats, 0, OPTION_PATH) || !memchr(options.live, 0, OPTION_PATH) ||
         !memchr(options.log_file, 0, OPTION_PATH))
         failed += fail("half an option", exact);
+    if ((options.mode == MODE_AB && (options.slice_ns < 20000000 || options.slice_ns > 3600000000000)) ||
+        (options.mode == MODE_COIN && options.coin > 1000000000))
+        failed += fail("half a mode", exact);
     problems_start(&problems);
     rules_parse(&rules, (struct span){exact, length}, pick(2), 4096, &problems);
     if (!is_whole(&rules) || problems.count > 1)

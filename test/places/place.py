@@ -85,5 +85,6 @@ def read_live(path):
     live = dict(zip(names, sums))
     live["declined"] = dict(zip(reasons, sums[len(names) :]))
     live["pid"], live["exe"], live["mode"] = int(head["pid"]), head["exe"], head["mode"]
+    live["arm"] = head["arm"]
     live["rules"] = [line[5:] for line in lines if line.startswith("rule ")]
     return live

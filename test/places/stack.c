@@ -84,6 +84,18 @@ static int anonymous(void)
     return report("1024 pages", use);
 }
 
+/* Until slices, and pairs of them, have ended in some of the resets. */
+static int in_turns(void)
+{
+    unsigned char *memory = dirty_memory(8 * PLACE_PAGE);
+    size_t most = 0;
+    while (counter("served") < 20000 || counter("declined.off_arm") < 20000) {
+        size_t use = most_use(memory, 8 * PLACE_PAGE, PLACE_PAGE, true);
+        most = use > most ? use : most;
+    }
+    return report("mode=ab", most);
+}
+
 static int small_blind(void)
 {
     unsigned char *memory = dirty_memory(4 * PLACE_PAGE);
@@ -276,6 +288,7 @@ int main(int argc, char **argv)
         {"anonymous_of_a_caller", "file=/nowhere,caller=x*;caller=*stack*", NULL, anonymous},
         {"anonymous_cached", "any,vma=cache", NULL, anonymous},
         {"anonymous_verified", NULL, "mode=verify", anonymous},
+        {"in_turns", NULL, "mode=ab=20ms", in_turns},
         {"small_blind", NULL, NULL, small_blind},
         {"image_and_anonymous", NULL, NULL, image_and_anonymous},
         {"image_verified", NULL, "mode=verify", image_and_anonymous},

@@ -100,7 +100,8 @@ enum row {
  */
 #define UNREACHABLE_REASONS(REASON)                                                                          \
     REASON(busy, "needs another thread at just the wrong moment")                                            \
-    REASON(images, "needs more than 500 mapped files in use at once")
+    REASON(images, "needs more than 500 mapped files in use at once")                                        \
+    REASON(switched_off, "test/places/arms moves the switch")
 
 /* Reasons that need a facility of the machine, as rows do. */
 #define NEEDY_REASONS(REASON)                                                                                \

@@ -131,14 +131,35 @@ Test(options, good_settings_stand_beside_bad_ones)
 
 Test(options, bad_mode_means_off)
 {
-    static const char *const bad[] = {"mode=",  "mode",          "mode=ON",      "mode=onn",
-                                      "mode=1", "mode=ab=250ms", "mode=coin=0.5"};
+    static const char *const bad[] = {"mode=",         "mode",
+                                      "mode=ON",       "mode=onn",
+                                      "mode=1",        "mode=Observe",
+                                      "mode=on=",      "mode=verify=1",
+                                      "mode=ab",       "mode=ab=",
+                                      "mode=ab=250",   "mode=ab=ms",
+                                      "mode=ab=19ms",  "mode=ab=3601s",
+                                      "mode=ab=-1s",   "mode=ab=1Ks",
+                                      "mode=ab=1m",    "mode=ab=0.5s",
+                                      "mode=coin",     "mode=coin=1.5",
+                                      "mode=coin=50%", "mode=coin=-0.5",
+                                      "mode=coin=",    "mode=ab=250ms=",
+                                      "mode=coin=.",   "mode=ab=9999999999999999999s"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct parsed_options *parsed = parse_options(bad[i]);
         cr_assert_eq(parsed->options.mode, MODE_OFF, "%s", bad[i]);
         cr_assert_eq(parsed->problems.count, 1);
         cr_assert_not_null(strstr(parsed->problems.bytes, "; using off\n"));
     }
+}
+
+Test(options, modes_with_a_value)
+{
+    const struct options *options = &parse_options("mode=ab=250ms")->options;
+    cr_assert(options->mode == MODE_AB && options->slice_ns == 250000000);
+    options = &parse_options("mode=coin=0.25")->options;
+    cr_assert(options->mode == MODE_COIN && options->coin == 250000000);
+    options = &parse_options("mode=ab=nonsense,mode=ab=1s")->options;
+    cr_assert_eq(options->mode, MODE_OFF, "a bad mode stays off");
 }
 
 /* The line says which value is used: it must be the one that is. */
@@ -207,4 +228,6 @@ Test(options, modes_have_names)
     cr_assert_str_eq(mode_name(MODE_VERIFY), "verify");
     cr_assert_str_eq(mode_name(MODE_OBSERVE), "observe");
     cr_assert_eq(parse_options("mode=observe")->options.mode, MODE_OBSERVE);
+    cr_assert_str_eq(mode_name(MODE_AB), "ab");
+    cr_assert_str_eq(mode_name(MODE_COIN), "coin");
 }

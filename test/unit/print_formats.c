@@ -25,6 +25,11 @@ int main(int argc, char **argv)
     observed_add((struct observed_key){name, name, 12, REASON_locked}, amounts);
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)
         report.counters.declined[reason] = 1 + reason;
+    struct pairs pairs = {0};
+    for (unsigned i = 0; i < PAIRS_LEAST; i++)
+        pairs_add(&pairs, (struct slice[ARMS]){{1, 2, 3}, {4, 5, 6}});
+    report.pairs = &pairs;
+    report.cpu_ns = 5;
     text_start(&text, bytes, sizeof bytes);
     (strcmp(argv[1], "json") == 0 ? statistics_json : statistics_openmetrics)(&report, &text);
     return fwrite(bytes, 1, text.length, stdout) != text.length || text.full;

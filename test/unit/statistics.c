@@ -21,6 +21,11 @@ static struct report *full_report(const char *rules)
     uint64_t *words = (uint64_t *)&report.counters;
     for (size_t i = 0; i < sizeof report.counters / sizeof *words; i++)
         words[i] = 1000 + i;
+    static struct pairs pairs;
+    memset(&pairs, 0, sizeof pairs);
+    pairs_add(&pairs, (struct slice[ARMS]){{1, 2, 3}, {4, 5, 6}});
+    report.pairs = &pairs;
+    report.cpu_ns = 77;
     report.kept = UINT64_MAX;
     report.kept_peak = 12;
     return &report;
@@ -40,6 +45,9 @@ Test(statistics, json_has_every_counter)
     cr_assert_not_null(strstr(bytes, "\"schema\": \"keepwarm-stats/1\""));
     cr_assert_not_null(strstr(bytes, "\"calls\": 2001,"));
     cr_assert_not_null(strstr(bytes, "\"exe\": \"a\\\"b\\\\c?d\""));
+    cr_assert_not_null(strstr(bytes, "\"cpu_ns\": 77,"));
+    cr_assert_not_null(
+        strstr(bytes, "\"ab\": {\"pairs\": 1, \"off\": {\"calls\": 1, \"ns\": 2, \"cpu_ns\": 3, "));
     cr_assert_not_null(strstr(bytes, "\"kept_bytes\": 18446744073709551615,"));
     cr_assert_not_null(strstr(bytes, "{\"rule\": \"file=\\\"x\\\\\\\\\\\",keep=1\", \"matched\": "));
 }
@@ -66,6 +74,12 @@ static void assert_openmetrics(const char *rules)
 
 Test(statistics, openmetrics)
 {
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    statistics_openmetrics(full_report("anon"), &text);
+    cr_assert_not_null(strstr(bytes, "arm=\"on\",slices=\"off\"} 3\n"));
+    cr_assert_not_null(strstr(bytes, "arm=\"on\",slices=\"on\"} 4\n"));
+    cr_assert_not_null(strstr(bytes, "arm=\"on\"} 77\n"));
     assert_openmetrics("anon;file=x");
     assert_openmetrics("");
 }

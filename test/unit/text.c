@@ -19,6 +19,21 @@ Test(text, adds)
     cr_assert_not(text.full);
 }
 
+Test(text, decimals)
+{
+    char bytes[64];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    text_add_decimal(&text, 1250, 3);
+    text_add(&text, " ");
+    text_add_decimal(&text, 7, 6);
+    text_add(&text, " ");
+    text_add_decimal(&text, UINT32_MAX, 6);
+    text_add(&text, " ");
+    text_add_decimal(&text, 969, 1);
+    cr_assert_str_eq(bytes, "1.250 0.000007 4294.967295 96.9");
+}
+
 Test(text, stays_within_its_size)
 {
     for (size_t size = 0; size < 8; size++) {
@@ -126,6 +141,58 @@ Test(span, sizes)
         cr_assert_eq(span_size(span_of(rows[i].words), &bytes), rows[i].good, "%s", rows[i].words);
         cr_assert_eq(bytes, rows[i].good ? rows[i].bytes : 12345, "%s", rows[i].words);
     }
+}
+
+Test(span, durations)
+{
+    static const struct {
+        const char *words;
+        uint64_t ns; /* 0: not one */
+    } rows[] = {
+        {"250ms", 250000000},
+        {"2s", 2000000000},
+        {"18446744073s", 18446744073000000000ULL},
+        {"18446744074s", 0},
+        {"s", 0},
+        {"ms", 0},
+        {"1", 0},
+        {"1m", 0},
+        {"1Ks", 0},
+        {"1Kms", 0},
+        {"", 0},
+        {"1 s", 0},
+        {"-1s", 0},
+        {"1us", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t ns = 0;
+        cr_assert_eq(span_duration(span_of(rows[i].words), &ns), rows[i].ns != 0, "%s", rows[i].words);
+        cr_assert(rows[i].ns == 0 || ns == rows[i].ns, "%s", rows[i].words);
+    }
+}
+
+Test(span, probabilities)
+{
+    static const struct {
+        const char *words;
+        uint32_t billionths;
+    } good[] = {{"0", 0},
+                {"1", 1000000000},
+                {"0.5", 500000000},
+                {"0.25", 250000000},
+                {"1.0", 1000000000},
+                {"0.000000001", 1},
+                {"0.999999999", 999999999},
+                {"0.0", 0}};
+    static const char *const bad[] = {"",    ".5", "1.1",  "2",   "0.",  "-0.5",         "5%",
+                                      "0,5", "00", "0.5 ", "0x1", "1e0", "0.0000000001", "1.000000001"};
+    uint32_t billionths;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        cr_assert(span_probability(span_of(good[i].words), &billionths), "%s", good[i].words);
+        cr_assert_eq(billionths, good[i].billionths, "%s", good[i].words);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_not(span_probability(span_of(bad[i]), &billionths), "%s", bad[i]);
 }
 
 Test(span, hexadecimal)
