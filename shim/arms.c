@@ -178,7 +178,8 @@ const char *arms_label(void)
 {
     if (process.options.mode == MODE_AB)
         return "both";
-    return process.options.mode == MODE_OFF || state.arm == ARM_OFF ? "off" : "on";
+    enum mode mode = process.options.mode;
+    return mode == MODE_OFF || mode == MODE_OBSERVE || state.arm == ARM_OFF ? "off" : "on";
 }
 
 const struct pairs *arms_pairs(void)

@@ -4,6 +4,7 @@
 #include "scan/prim.h"
 #include "shim/arms.h"
 #include "shim/live.h"
+#include "shim/observations.h"
 #include "shim/plan_cache.h"
 #include "shim/slots.h"
 #include "shim/state.h"
@@ -18,6 +19,7 @@ static void adopt(void)
     statistics_forget_lock();
     counters_clear();
     slots_clear();
+    observed_clear();
     plan_cache_forget_all();
     /* The inherited numbers stay open: a child of clone(CLONE_FILES) would close its parent's, and one that
        has put a file of its own there would lose it. */

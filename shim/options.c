@@ -19,7 +19,7 @@ static const char *set_path(char to[OPTION_PATH], struct span value)
 
 const char *mode_name(enum mode mode)
 {
-    static const char *const names[] = {"on", "off", "verify", "ab", "coin"};
+    static const char *const names[] = {"on", "off", "verify", "observe", "ab", "coin"};
     return names[mode];
 }
 
@@ -42,12 +42,12 @@ static const char *parse_mode(struct options *options, struct span value)
         options->mode = MODE_COIN;
         return span_probability(argument, &options->coin) ? NULL : "not a probability from 0 to 1";
     }
-    for (enum mode mode = MODE_ON; mode <= MODE_VERIFY; mode++)
+    for (enum mode mode = MODE_ON; mode <= MODE_OBSERVE; mode++)
         if (span_is(value, mode_name(mode))) {
             options->mode = mode;
             return NULL;
         }
-    return span_is(word, "observe") ? "not in this version of keepwarm" : "not a mode";
+    return "not a mode";
 }
 
 static const char *set_mode(struct options *options, struct span value)
@@ -175,9 +175,9 @@ static const struct {
     setter *set;
 } keys[] = {
     {"mode", "on",
-     "on; off; verify: serve, then compare every byte with what the real call would show; ab=TIME: on and "
-     "off "
-     "in turns, TIME each (250ms); coin=P: this process on with probability P",
+     "on; off; verify: serve, then compare every byte with what the real call would show; observe: forward "
+     "all, and count what a reset would have found; ab=TIME: on and off in turns, TIME each (250ms); coin=P: "
+     "this process on with probability P",
      set_mode},
     {"keep", "4M", "restore at most this many dirty bytes a call, for rules that set none", set_keep},
     {"budget", "25%", "most bytes kept resident in the process: SIZE, or PERCENT of RAM or the cgroup's limit",

@@ -9,7 +9,7 @@
 #include "shim/problems.h"
 #include "shim/text.h"
 
-enum mode { MODE_ON, MODE_OFF, MODE_VERIFY, MODE_AB, MODE_COIN };
+enum mode { MODE_ON, MODE_OFF, MODE_VERIFY, MODE_OBSERVE, MODE_AB, MODE_COIN };
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum { OPTION_PATH = 256 };
 

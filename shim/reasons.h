@@ -10,6 +10,7 @@
     REASON(not_ready, "the call came before keepwarm had read its settings")                                 \
     REASON(arguments, "an address or a length that the kernel must judge")                                   \
     REASON(vector, "a vector or a pidfd that the kernel must judge")                                         \
+    REASON(observing, "mode=observe only looks")                                                             \
     REASON(no_rule, "no rule matches")                                                                       \
     REASON(policy, "the rule says forward, or keeping the pages does not pay")                               \
     REASON(young, "the range was never reset before: memory that is purged once gains nothing")             \

@@ -17,6 +17,8 @@ enum { NAME_SHOWN = 512 };
 struct call {
     uintptr_t start, end; /* page-aligned */
     uint32_t callers;     /* bit i: rule i's caller pattern matches the calling object */
+    uintptr_t caller;     /* the return address */
+    bool at_site;         /* it comes from a hooked system call instruction, not from a symbol */
 };
 
 /* Turns a path as maps prints it into what file= matches: without " (deleted)", and a memfd as `memfd:NAME`.

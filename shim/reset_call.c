@@ -9,6 +9,7 @@
 #include "shim/carry_out.h"
 #include "shim/keeping.h"
 #include "shim/message.h"
+#include "shim/observe.h"
 #include "shim/plan.h"
 #include "shim/policy.h"
 #include "shim/slots.h"
@@ -63,7 +64,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     uintptr_t end = start + ((length + PAGE - 1) & -(size_t)PAGE);
     if (start % PAGE || !length || end <= start || end > USER_END || length > USER_END)
         return REASON_arguments;
-    *call = (struct call){start, end, 0};
+    *call = (struct call){.start = start, .end = end, .caller = caller};
     if (process.pkeys && thread_is_kept_out())
         return REASON_pkeys;
     if (process.rules.any_caller)
@@ -284,18 +285,26 @@ static long open_and_serve(struct service *service)
     return serve(service, &plan);
 }
 
-long reset_serve(const struct call *call, size_t length, int advice)
+static long serve(const struct call *call, size_t length, int advice, bool timed)
 {
     struct service service = {
         .call = call,
         .length = length,
         .advice = advice,
         .epoch = state_fork_epoch(),
-        .timed = counters_timed_turn(),
+        .timed = timed,
     };
     long result = open_and_serve(&service);
-    if (service.timed)
+    if (timed)
         keeping_measure_again();
-    statistics_after_call(service.timed);
+    return result;
+}
+
+long reset_serve(const struct call *call, size_t length, int advice)
+{
+    bool timed = counters_timed_turn();
+    long result = process.options.mode == MODE_OBSERVE ? observe_call(call, length, advice, timed)
+                                                       : answer_call(call, length, advice, timed);
+    statistics_after_call(timed);
     return result;
 }

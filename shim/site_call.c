@@ -36,6 +36,7 @@ static int decide_madvise(struct hook_call *call)
     enum reason reason = covers_stack(call, start, length) ? REASON_own_stack
                                                            : reset_judge(start, length, call->after, &judged);
     if (reason == REASON_COUNT) {
+        judged.at_site = true;
         call->number = reset_serve(&judged, length, advice);
         return 1;
     }

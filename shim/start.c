@@ -178,7 +178,8 @@ static __attribute__((constructor)) void start(void)
 {
     next_resolve();
     const char *settings = getenv("KEEPWARM"), *regions = getenv("KEEPWARM_REGIONS");
-    bool wanted = (regions && regions[0]) || (settings && strstr(settings, "help"));
+    bool given = regions && regions[0];
+    bool wanted = given || (settings && (strstr(settings, "help") || strstr(settings, "observe")));
     /* A setuid program must not write files that its caller named. */
     if (!wanted || getauxval(AT_SECURE)) {
         be_inert();
@@ -195,7 +196,7 @@ static __attribute__((constructor)) void start(void)
         be_inert();
         return;
     }
-    parse_rules(regions);
+    parse_rules(!given && process.options.mode == MODE_OBSERVE ? "any" : regions);
     print_problems();
     if (process.options.help)
         print_help();

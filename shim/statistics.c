@@ -51,6 +51,7 @@ static void format(struct text *text)
     report->cpu_ns = prim_cpu_now();
     report->rules = &process.rules;
     report->sites = sites_known();
+    report->observed = process.options.mode == MODE_OBSERVE;
     counters_sum(&report->counters);
     report->kept = counters_kept(report->kept_by_rule, &report->kept_peak);
     text_start(text, state.bytes, sizeof state.bytes);

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "shim/observations.h"
+
 static uint64_t calls_of(const struct counters *counters)
 {
     return counters->counter[COUNTER_served] + counters->counter[COUNTER_forwarded];
@@ -101,6 +103,33 @@ static void json_sites(const struct sites *sites, struct text *text)
     text_add(text, "],\n");
 }
 
+static void json_observed_row(const struct observed_row *row, struct text *text)
+{
+    json_string(text, "caller", row->caller, ", ");
+    json_string(text, "mapping", row->mapping, ", ");
+    json_string(text, "hindrance", row->hindrance == REASON_COUNT ? "" : reason_name(row->hindrance), ", ");
+    json_number(text, "size", row->size, "");
+    for (enum observed count = 0; count < OBSERVED_COUNT; count++) {
+        text_add(text, ", ");
+        json_number(text, observed_count_name(count), row->amounts[count], "");
+    }
+}
+
+static void json_observed(const struct report *report, struct text *text)
+{
+    const char *separator = "\n    {";
+    struct observed_row row;
+    text_add(text, "  \"observed\": [");
+    for (unsigned i = 0; report->observed && i < OBSERVED_ROWS; i++)
+        if (observed_row(i, &row)) {
+            text_add(text, separator);
+            json_observed_row(&row, text);
+            text_add(text, "}");
+            separator = ",\n    {";
+        }
+    text_add(text, "],\n");
+}
+
 void statistics_json(const struct report *report, struct text *text)
 {
     text_add(text, "{\n  ");
@@ -123,6 +152,7 @@ void statistics_json(const struct report *report, struct text *text)
         json_number(text, "cpu_ns", report->cpu_ns, ",\n");
     }
     json_rules(report, text);
+    json_observed(report, text);
     json_sites(report->sites, text);
     text_add(text, "  \"ab\": ");
     if (report->pairs)

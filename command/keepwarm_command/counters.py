@@ -31,20 +31,21 @@ def read_folder(folder):
     return list(documents.values())
 
 
-def add_rows(documents, table, key):
-    """Rows of one table of each document, such as rules, added up by what their key says, in first-seen order."""
+def add_rows(documents, table, *keys):
+    """Rows of one table of each document, such as rules, added up by what their keys say, in first-seen order."""
     rows = {}
     for document in documents:
         for row in document.get(table, []):
-            total = rows.setdefault(row[key], {key: row[key]})
+            total = rows.setdefault(tuple(row[key] for key in keys), {key: row[key] for key in keys})
             for name, value in row.items():
-                if name != key:
+                if name not in keys:
                     total[name] = total.get(name, 0) + value
     return list(rows.values())
 
 
 def add(documents):
-    """One document for all: numbers added up, declined by reason, rules by their text, sites by object.
+    """One document for all: numbers added up, declined by reason, rules by their text, sites by object,
+    observations by what they are about.
 
     What names a process (pid, exe, mode, arm) is the first document's."""
     named = {name: documents[0][name] for name in ("pid", "exe", "mode", "arm") if documents and name in documents[0]}
@@ -58,6 +59,7 @@ def add(documents):
             total["declined"][reason] = total["declined"].get(reason, 0) + times
     total["rules"] = add_rows(documents, "rules", "rule")
     total["sites"] = add_rows(documents, "sites", "object")
+    total["observed"] = add_rows(documents, "observed", "caller", "mapping", "hindrance", "size")
     return total
 
 

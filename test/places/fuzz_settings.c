@@ -65,9 +65,10 @@ static const char *const bad_rules[] = {
     "range=-",
     "range=0x-0x",
 };
-static const char *const good_options[] = {
-    "mode=on",  "mode=off",  "mode=verify", "mode=ab=1s",  "mode=coin=0.5", "keep=1M", "exe=a\\,b",
-    "stats=/x", "live=none", "log=error",   "log=info:/x", "strict=0",      "help",    "hooks=plt"};
+static const char *const good_options[] = {"mode=on",    "mode=off",      "mode=verify", "mode=observe",
+                                           "mode=ab=1s", "mode=coin=0.5", "keep=1M",     "exe=a\\,b",
+                                           "stats=/x",   "live=none",     "log=error",   "log=info:/x",
+                                           "strict=0",   "help",          "hooks=plt"};
 static const char *const bad_options[] = {"mode=",    "mode=ab=1", "keep=1Q", "keep=99999999999999999999",
                                           "exe=",     "stats=",    "log=",    "log=x:/y",
                                           "strict=2", "help=1",    "nothing", "=",

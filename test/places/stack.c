@@ -141,6 +141,26 @@ static int declined(void)
     return report("a declined call", use);
 }
 
+/* The longest ways that mode=observe goes: a file that is looked for among the descriptors, then a protected
+   piece, whose name is asked for. */
+static int observed(void)
+{
+    int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    EXPECT(ftruncate(fd, 16 * PLACE_PAGE) == 0);
+    EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    EXPECT(mmap(memory, 16 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+    EXPECT(mprotect(memory + 63 * PLACE_PAGE, PLACE_PAGE, PROT_READ) == 0);
+    size_t use = most_use(memory, 63 * PLACE_PAGE, 2 * PLACE_PAGE, true), with_protected = 0;
+    for (int i = 0; i < 20; i++) {
+        size_t one = use_of(memory, 64 * PLACE_PAGE);
+        with_protected = one > with_protected ? one : with_protected;
+    }
+    EXPECT(counter("declined.observing") >= 220 && counter("served") == 0);
+    EXPECT(report("observed, with a protected piece", with_protected) == CASE_PASSED);
+    return report("observed", use);
+}
+
 /* ---- a stack that is itself discarded ---- */
 
 enum { OWN_PAGES = 8, PIDFD_SELF_THREAD = -10000 };
@@ -274,6 +294,7 @@ int main(int argc, char **argv)
         {"image_verified", NULL, "mode=verify", image_and_anonymous},
         {"many_pieces", NULL, NULL, many_pieces},
         {"declined", NULL, NULL, declined},
+        {"observed", NULL, "mode=observe", observed},
         {"own_stack_by_name", NULL, NULL, own_stack_by_name},
         {"own_stack_by_number", NULL, NULL, own_stack_by_number},
         {"own_stack_by_vector", NULL, NULL, own_stack_by_vector},

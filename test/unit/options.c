@@ -141,7 +141,7 @@ Test(options, bad_mode_means_off)
 {
     static const char *const bad[] = {"mode=",         "mode",
                                       "mode=ON",       "mode=onn",
-                                      "mode=1",        "mode=observe",
+                                      "mode=1",        "mode=Observe",
                                       "mode=on=",      "mode=verify=1",
                                       "mode=ab",       "mode=ab=",
                                       "mode=ab=250",   "mode=ab=ms",
@@ -234,6 +234,8 @@ Test(options, modes_have_names)
     cr_assert_str_eq(mode_name(MODE_ON), "on");
     cr_assert_str_eq(mode_name(MODE_OFF), "off");
     cr_assert_str_eq(mode_name(MODE_VERIFY), "verify");
+    cr_assert_str_eq(mode_name(MODE_OBSERVE), "observe");
+    cr_assert_eq(parse_options("mode=observe")->options.mode, MODE_OBSERVE);
     cr_assert_str_eq(mode_name(MODE_AB), "ab");
     cr_assert_str_eq(mode_name(MODE_COIN), "coin");
 }

@@ -1,5 +1,6 @@
 /* Prints a report in the format that is asked for, with rules from the command line: for test/unit/formats.
  */
+#include "shim/observations.h"
 #include "shim/statistics_format.h"
 
 #include <stdio.h>
@@ -17,6 +18,11 @@ int main(int argc, char **argv)
     problems_start(&problems);
     rules_parse(&rules, (struct span){argv[2], strlen(argv[2])}, false, 4096, &problems);
     report = (struct report){.pid = 7, .exe = argv[3], .mode = "on", .arm = "on", .rules = &rules};
+    report.observed = true;
+    uint64_t amounts[OBSERVED_COUNT] = {[OBSERVED_calls] = 1};
+    uint8_t name = observed_name(argv[3]);
+    observed_add((struct observed_key){name, name, 12, REASON_COUNT}, amounts);
+    observed_add((struct observed_key){name, name, 12, REASON_locked}, amounts);
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)
         report.counters.declined[reason] = 1 + reason;
     struct pairs pairs = {0};

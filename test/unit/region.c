@@ -5,7 +5,8 @@
 static int match(const char *settings, bool anonymous, const char *path, uintptr_t position, uintptr_t *end)
 {
     struct rules *rules = &parse_rules(settings)->rules;
-    struct call call = {0x10000, 0x90000, region_caller_matches(rules, "/usr/lib/libx.so.1")};
+    struct call call = {
+        .start = 0x10000, .end = 0x90000, .callers = region_caller_matches(rules, "/usr/lib/libx.so.1")};
     *end = call.end;
     return region_match(rules, &call, anonymous, path ? region_file_matches(rules, path) : 0, position, end);
 }
@@ -92,7 +93,7 @@ Test(region, may_match)
         {"file=*", true},
         {"min=1M;anon", true},
     };
-    struct call call = {0x10000, 0x90000, 0};
+    struct call call = {.start = 0x10000, .end = 0x90000, .callers = 0};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         cr_assert_eq(region_may_match(&parse_rules(rows[i].settings)->rules, &call), rows[i].may, "%s",
                      rows[i].settings);

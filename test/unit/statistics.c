@@ -1,4 +1,5 @@
 /* The three formats. Whether the JSON parses is for test/unit/formats to say, with a parser. */
+#include "shim/observations.h"
 #include "shim/statistics_format.h"
 
 #include "test/unit/unit.h"
@@ -184,4 +185,38 @@ Test(statistics, sites)
     text_start(&text, bytes, sizeof bytes);
     statistics_json(report, &text);
     cr_assert(!text.full && strcmp(bytes + text.length - 3, "\n}\n") == 0);
+}
+
+/* As many observations as there can be, with names and numbers at their longest, beside sites and rules. */
+Test(statistics, observations)
+{
+    static struct sites sites = {.object_count = SITES_OBJECTS};
+    static char rules[RULES_TEXT], name[OBSERVED_NAME_SIZE], path[4096];
+    uint64_t amounts[OBSERVED_COUNT];
+    memset(name, '"', sizeof name - 1);
+    memset(path, 'x', sizeof path - 1);
+    memset(amounts, 0xff, sizeof amounts);
+    for (int i = 0; i < RULES_MAX; i++)
+        strcat(rules,
+               "file=\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\";");
+    for (unsigned i = 0; i < SITES_OBJECTS; i++)
+        sites.object[i] = (struct hooks_object){path, 1, 2, 3, 4, 5};
+    for (unsigned i = 0; i < 2 * OBSERVED_ROWS; i++)
+        observed_add((struct observed_key){observed_name(name), observed_name(name), (uint8_t)(12 + i % 51),
+                                           REASON_no_pagemap - i / 51},
+                     amounts);
+    struct report *report = full_report(rules);
+    report->sites = &sites;
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    statistics_json(report, &text);
+    cr_assert_not_null(strstr(bytes, "\"observed\": [],"), "only when asked for");
+    report->observed = true;
+    text_start(&text, bytes, sizeof bytes);
+    statistics_json(report, &text);
+    cr_assert(!text.full && strcmp(bytes + text.length - 3, "\n}\n") == 0);
+    unsigned rows = 0;
+    for (const char *at = bytes; (at = strstr(at, "\"hindrance\"")) != NULL; at++)
+        rows++;
+    cr_assert_eq(rows, OBSERVED_ROWS);
 }

@@ -1,0 +1,121 @@
+"""What `keepwarm observe` prints: a table of the calls, what was missed, and the suggestion. Pure: text out."""
+
+import shlex
+
+from keepwarm_command import counters
+from keepwarm_command.suggestion import (PAGE, RESTORE_NS, WORTH_SUGGESTING, busy_ns, fault_cost, is_servable,
+                                         reset_ns, size_text, spent_ns)
+
+ROWS_SHOWN = 20
+HEADINGS = ("caller", "memory", "size", "calls", "dirty", "reused", "now us", "reset us")
+# With a space between them, 80 columns.
+WIDTHS = (12, 18, 5, 10, 5, 6, 7, 10)
+WORTH_A_PROMISE = 0.1  # of what the rules save
+
+
+def shortened(words, width):
+    """Cut in the middle, where names differ least."""
+    half = (width - 1) // 2
+    return words if len(words) <= width else f"{words[:width - 1 - half]}~{words[-half:]}"
+
+
+def share(part, of):
+    return f"{part / of:.0%}" if of else "-"
+
+
+def cells(row, fault_ns):
+    """A row of the table: what the calls cost now and would cost as resets is per call."""
+    last = f"{reset_ns(row) / row['calls'] / 1000:.1f}" if is_servable(row) else row["hindrance"] or "-"
+    return (row["caller"], row["mapping"], size_text(row["size"]), f"{row['calls']:,}",
+            share(row["dirty"] * PAGE, row["bytes"]), share(row["again"], row["present"]),
+            f"{spent_ns(row, fault_ns) / row['calls'] / 1000:.1f}", last)
+
+
+def table_line(words):
+    """Names to the left, numbers to the right."""
+    words = [shortened(word, width) for word, width in zip(words, WIDTHS)]
+    names = [f"{word:<{width}}" for word, width in zip(words[:2], WIDTHS)]
+    numbers = [f"{word:>{width}}" for word, width in zip(words[2:], WIDTHS[2:])]
+    return " ".join([*names, *numbers])
+
+
+def table(observed, fault_ns):
+    """The lines of the table, the most expensive rows first."""
+    rows = sorted(observed, key=lambda row: -spent_ns(row, fault_ns))
+    lines = [table_line(HEADINGS), *(table_line(cells(row, fault_ns)) for row in rows[:ROWS_SHOWN])]
+    rest = rows[ROWS_SHOWN:]
+    if rest:
+        lines.append(f"... and {len(rest)} more rows, {sum(row['calls'] for row in rest):,} calls")
+    return lines
+
+
+def missed(total, hooks):
+    """What was not seen, or not looked at, in lines. total: the added statistics; hooks: what was asked for."""
+    if not total["processes"]:
+        return ["No process left statistics: the command is static, setuid, or was killed, or clears its environment.",
+                "`keepwarm doctor -- CMD` tells more."]
+    lines = []
+    unseen = {reason: times for reason, times in total["declined"].items() if reason not in ("observing", "no_rule")}
+    if unseen:
+        words = ", ".join(f"{times:,} {reason}" for reason, times in sorted(unseen.items()))
+        lines.append(f"Not looked at: {words} (keepwarm(7) explains the reasons).")
+    lines += [f"{site['object']}: {site['unpatchable']} places that call madvise could not be hooked: not seen."
+              for site in total["sites"] if site["unpatchable"]]
+    if hooks != "plt" and not total["sites"]:
+        lines.append("The hooks did not work here: calls by system call instructions were not seen.")
+    return lines
+
+
+def settings_line(suggestion):
+    """What can be pasted in front of a command."""
+    hooks = f" KEEPWARM={shlex.quote('hooks=' + '+'.join(suggestion.hooks))}" if suggestion.hooks else ""
+    return f"KEEPWARM_REGIONS={shlex.quote(suggestion.regions)}{hooks}"
+
+
+def estimate(suggestion, fault_ns, busy):
+    return [f"Estimated gain: {suggestion.saved_ns / 1e9:.2f} s of {busy / 1e9:.2f} s that CMD was busy"
+            f" ({suggestion.saved_ns / busy:.0%}).",
+            f"  From the time of the real calls, and {fault_ns / 1000:.2f} us for each fault on a page that was",
+            f"  used again, less that of the questions, the scans, and {RESTORE_NS} ns a dirty page.",
+            "  Threads on other CPUs gain too: nothing interrupts them. Measure: keepwarm ab."]
+
+
+def promises(suggestion):
+    """What would help more, if the user can promise something."""
+    lines = []
+    if suggestion.regions and suggestion.cached_ns > WORTH_A_PROMISE * suggestion.saved_ns:
+        lines.append(f"# With ,vma=cache in each rule about {suggestion.cached_ns / 1e9:.2f} s more: a promise that this"
+                     "\n# memory is mapped and protected through libc (or hooked sites) only.")
+    lines += [f"# image=stable would let {name} be served: a promise\n# that nobody writes to that file."
+              for name in suggestion.stable]
+    return lines
+
+
+def advice(suggestion, fault_ns, busy):
+    """The suggestion, in lines."""
+    if not suggestion.regions:
+        return [f"Nothing to gain: no rule would save {WORTH_SUGGESTING:.0%} of the {busy / 1e9:.2f} s that CMD was busy.",
+                *promises(suggestion)]
+    return [*estimate(suggestion, fault_ns, busy), "Suggested:", settings_line(suggestion), *promises(suggestion)]
+
+
+def killed(documents):
+    """What was not seen of processes that ended without a word, of which only the live file is left."""
+    calls = [document.get("calls", 0) for document in documents if "observed" not in document]
+    return [f"{len(calls)} processes were killed: their {sum(calls):,} calls are not in the table."] * (sum(calls) > 0)
+
+
+def report(documents, suggestion, cpu_ns, hooks):
+    """All of it, as text. documents: each process's statistics; cpu_ns: CPU time of the command; hooks: what was asked for."""
+    total = counters.add(documents)
+    fault_ns, busy = fault_cost(total["observed"]), busy_ns(total["observed"], cpu_ns)
+    lines = [f"{total['calls']:,} MADV_DONTNEED calls in {total['processes']} process{'es' * (total['processes'] != 1)}."]
+    if total["observed"]:
+        lines += table(total["observed"], fault_ns)
+        lines.append("dirty: of the range; reused: of its pages; us: of a call and the faults after it")
+    hooked = sorted({row["caller"] for row in total["observed"] if row["at_sites"]})
+    if hooked:
+        lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
+    lines += killed(documents) + missed(total, hooks)
+    lines += advice(suggestion, fault_ns, busy)
+    return "\n".join(f"keepwarm: {line}" if i == 0 else line for i, line in enumerate(lines)) + "\n"
