@@ -285,7 +285,7 @@ static long open_and_serve(struct service *service)
     return serve(service, &plan);
 }
 
-static long serve(const struct call *call, size_t length, int advice, bool timed)
+static long answer_call(const struct call *call, size_t length, int advice, bool timed)
 {
     struct service service = {
         .call = call,
