@@ -22,7 +22,6 @@ static struct {
     struct memory_group group;
     bool heed_pressure;
     uint64_t asked, pressure_until; /* ms; 0: never */
-    uint64_t limit_hits;
     /* Of a range that was denied room: until when it is waited for (ms), how often it is reset (ms), and how many
        pages it wants. Of those that were, the one that is reset most often. */
     uint64_t contest_until, contest_interval, contest_pages;
@@ -42,8 +41,13 @@ void keeping_start(const struct options *options)
     memory_find_group(&state.group);
     state.budget = options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
     state.reclaimable_from = state.group.limited ? state.group.limit / RECLAIMABLE_SHARE : UINT64_MAX;
-    state.limit_hits = memory_limit_hits(&state.group);
     state.heed_pressure = options->pressure;
+}
+
+void keeping_watch_memory(void)
+{
+    if (state.heed_pressure)
+        memory_files_open(&state.group, &process.memory);
 }
 
 bool keeping_write(uintptr_t start, struct slot_history history)
@@ -117,10 +121,8 @@ bool keeping_should_be_reclaimable(void)
 
 static void look_for_pressure(uint64_t now)
 {
-    uint64_t hits = memory_limit_hits(&state.group);
-    if (hits != state.limit_hits || memory_is_contended())
+    if (memory_is_short(&state.group, &process.memory) || memory_is_contended(&process.memory))
         __atomic_store_n(&state.pressure_until, now + PRESSURE_LASTS, __ATOMIC_RELAXED);
-    __atomic_store_n(&state.limit_hits, hits, __ATOMIC_RELAXED);
 }
 
 bool keeping_under_pressure(bool turn)
