@@ -55,8 +55,14 @@ static enum decision decide(const struct work *work, const struct plan_piece *pi
     return policy_decide(&input);
 }
 
-/* How many pieces from this one on are reset in one go: those after it that are to be scanned too and share
-   its rule, as long as few pages are dirty in all. */
+static bool rules_reset_alike(int first, int second)
+{
+    const struct rule *a = &process.rules.rule[first], *b = &process.rules.rule[second];
+    return a->keep == b->keep && a->policy == b->policy;
+}
+
+/* How many pieces from this one on are reset in one go: those after it that are to be scanned too, by the same
+   options, as long as few pages are dirty in all. */
 static unsigned pieces_together(const struct work *work, unsigned first)
 {
     const struct plan *plan = work->plan;
@@ -65,7 +71,7 @@ static unsigned pieces_together(const struct work *work, unsigned first)
         return 1;
     for (; first + count < plan->count; count++) {
         const struct plan_piece *next = &plan->piece[first + count];
-        if (next->rule != plan->piece[first].rule ||
+        if (!is_servable(next) || !rules_reset_alike(plan->piece[first].rule, next->rule) ||
             decide(work, next, plan->piece[first + count - 1].end) != DECIDE_SCAN)
             break;
     }
@@ -137,7 +143,8 @@ long carry_out(struct work *work)
                 return result;
             if (!work->served)
                 work->rule = (uint8_t)piece->rule;
-            work->served |= 1u << piece->rule;
+            for (unsigned served = 0; served < count; served++)
+                work->served |= 1u << piece[served].rule;
             if (result == 1)
                 return real_call(work, stopped, work->call->end);
             work->pending = piece[count - 1].end;
