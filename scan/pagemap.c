@@ -5,8 +5,8 @@
 
 #include "scan/prim.h"
 
-/* Of a count, which stops where it has found enough: mostly holes, 18 ns for each 2 MiB (6.18), and 0.5 us where page
-   tables were left empty. */
+/* Of a count, which stops where it has found enough: mostly holes, 18 ns for each 2 MiB (6.18), and 0.5 us
+   where page tables were left empty. */
 #define COUNT_SLICE ((uintptr_t)1 << 30)
 
 /* include/uapi/linux/fs.h: struct pm_scan_arg. */
@@ -43,7 +43,7 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 }
 
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
-                    uint32_t *scans)
+                   uint32_t *scans)
 {
     enum { FEW = 16 };
     struct page_region regions[FEW];

@@ -10,9 +10,9 @@ enum { OURS = 7 };
 
 static int *our_number(unsigned i)
 {
-    int *const numbers[OURS] = {&process.files.pagemap, &process.files.maps, &process.files.zero,
-                                &process.live,          &process.memory.usage, &process.memory.stat,
-                                &process.memory.contention};
+    int *const numbers[OURS] = {
+        &process.files.pagemap, &process.files.maps,  &process.files.zero,       &process.live,
+        &process.memory.usage,  &process.memory.stat, &process.memory.contention};
     return numbers[i];
 }
 

@@ -22,12 +22,12 @@ static struct {
     struct memory_group group;
     bool heed_pressure;
     uint64_t asked, pressure_until; /* ms; 0: never */
-    /* Of a range that was denied room: until when it is waited for (ms), how often it is reset (ms), and how many
-       pages it wants. Of those that were, the one that is reset most often. */
+    /* Of a range that was denied room: until when it is waited for (ms), how often it is reset (ms), and how
+       many pages it wants. Of those that were, the one that is reset most often. */
     uint64_t contest_until, contest_interval, contest_pages;
-    bool short_of_room;  /* since histories were last measured again */
+    bool short_of_room;    /* since histories were last measured again */
     uintptr_t turned_away; /* the start of a range for which the table had no place; 0: none */
-    uint32_t hand;       /* goes round the table */
+    uint32_t hand;         /* goes round the table */
 } state;
 
 /* Milliseconds of CLOCK_MONOTONIC_COARSE, never 0. */
@@ -39,7 +39,8 @@ static uint64_t now_ms(void)
 void keeping_start(const struct options *options)
 {
     memory_find_group(&state.group);
-    state.budget = options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
+    state.budget =
+        options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
     state.reclaimable_from = state.group.limited ? state.group.limit / RECLAIMABLE_SHARE : UINT64_MAX;
     state.heed_pressure = options->pressure;
 }
@@ -69,11 +70,13 @@ bool keeping_write(uintptr_t start, struct slot_history history)
 
 /* How many pages must be left to a range that was denied them and is reset more than twice as often. One that
    was never seen before keeps what it has, and takes no more. */
-static uint64_t pages_reserved(uint64_t now, uint32_t interval, const struct slot_history *history, bool known)
+static uint64_t pages_reserved(uint64_t now, uint32_t interval, const struct slot_history *history,
+                               bool known)
 {
     if (now >= __atomic_load_n(&state.contest_until, __ATOMIC_RELAXED))
         return 0;
-    if (known ? interval / 2 <= __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED) : history->kept != 0)
+    if (known ? interval / 2 <= __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED)
+              : history->kept != 0)
         return 0;
     return __atomic_load_n(&state.contest_pages, __ATOMIC_RELAXED);
 }
@@ -94,7 +97,8 @@ uint64_t keeping_room(struct slot_history *history)
     if (__builtin_expect(total < state.budget / 2, 1))
         return (state.budget - total + own) / PAGE;
     uint64_t now = now_ms();
-    uint64_t others = total > own ? total - own : 0, room = state.budget > others ? (state.budget - others) / PAGE : 0;
+    uint64_t others = total > own ? total - own : 0,
+             room = state.budget > others ? (state.budget - others) / PAGE : 0;
     bool known = history->last_used != 0;
     uint32_t interval = (uint32_t)now - history->last_used;
     history->last_used = (uint32_t)now;

@@ -1,5 +1,5 @@
-/* What resets keep stays within the budget, goes to the ranges that are reset most, and is given back by memory
-   that went away unseen. Nothing here is timed: counts, with wide margins. */
+/* What resets keep stays within the budget, goes to the ranges that are reset most, and is given back by
+   memory that went away unseen. Nothing here is timed: counts, with wide margins. */
 #include "test/places/place.h"
 
 #include <stdlib.h>
@@ -72,8 +72,8 @@ static int short_resets_hide_nothing(void)
     return CASE_PASSED;
 }
 
-/* Cold slots come first and fill the budget; then come hot ones, each of which is reset before every next few cold
-   ones. Most of the hot resets are then served. */
+/* Cold slots come first and fill the budget; then come hot ones, each of which is reset before every next few
+   cold ones. Most of the hot resets are then served. */
 static int hot_come_late(size_t hot, size_t cold_between)
 {
     enum { COLD = 150, ROUNDS = 450 };
@@ -164,7 +164,8 @@ int main(int argc, char **argv)
         {"many_hot_come_late_scanned", "any,policy=scan", "budget=64M", many_hot_come_late},
         {"one_hot_among_many_cold", NULL, "budget=64M", one_hot_among_many_cold},
         {"unseen_unmappings_free_the_budget", NULL, "budget=64M", unseen_unmappings_free_the_budget},
-        {"unseen_unmappings_free_the_table", "any,policy=scan", "budget=64M", unseen_unmappings_free_the_table},
+        {"unseen_unmappings_free_the_table", "any,policy=scan", "budget=64M",
+         unseen_unmappings_free_the_table},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

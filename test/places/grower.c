@@ -1,6 +1,7 @@
-/* `grower LIMIT busy|silent`, in a memory cgroup of LIMIT MiB: a program that resets many ranges, then, with the
-   ranges reset and so free, needs almost all memory for itself; busy: it goes on resetting as it grows. At last it
-   gives that back and lives as before. It prints a line after each phase, and begins once it has read one. */
+/* `grower LIMIT busy|silent`, in a memory cgroup of LIMIT MiB: a program that resets many ranges, then, with
+   the ranges reset and so free, needs almost all memory for itself; busy: it goes on resetting as it grows.
+   At last it gives that back and lives as before. It prints a line after each phase, and begins once it has
+   read one. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -39,8 +39,10 @@ Test(memory, file_pages_are_free)
     cr_assert(!is_short(false, "1600\n", "anon 1400\nfile 200\ninactive_file 60\nactive_file 41\n"));
     cr_assert(is_short(false, "1600\n", "anon 1400\nfile 200\ninactive_file 60\nactive_file 40\n"));
     cr_assert(!is_short(false, "1600\n", "anon 9\ninactive_file 60\nactive_file 1\nslab_reclaimable 40\n"));
-    cr_assert(is_short(true, "1600\n", "cache 9\ninactive_file 999\ntotal_inactive_file 60\ntotal_active_file 40\n"));
-    cr_assert(!is_short(true, "1600\n", "cache 9\ninactive_file 0\ntotal_inactive_file 60\ntotal_active_file 41\n"));
+    cr_assert(is_short(true, "1600\n",
+                       "cache 9\ninactive_file 999\ntotal_inactive_file 60\ntotal_active_file 40\n"));
+    cr_assert(!is_short(true, "1600\n",
+                        "cache 9\ninactive_file 0\ntotal_inactive_file 60\ntotal_active_file 41\n"));
     cr_assert(!is_short(false, "1600\n", "anon 0\ninactive_file 2000\n"));
 }
 
