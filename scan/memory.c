@@ -86,7 +86,10 @@ void memory_find_group(struct memory_group *group)
     char lines[1024];
     *group = (struct memory_group){.limit = UINT64_MAX};
     read_file("/proc/meminfo", lines, sizeof lines);
-    uint64_t kilobytes = number_at(lines + strcspn(lines, "0123456789"));
+    const char *digits = lines;
+    while (*digits && (*digits < '0' || *digits > '9'))
+        digits++;
+    uint64_t kilobytes = number_at(digits);
     if (kilobytes != UINT64_MAX)
         group->limit = kilobytes * 1024;
     read_file("/proc/self/cgroup", lines, sizeof lines);

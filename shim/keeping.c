@@ -116,7 +116,7 @@ bool keeping_should_be_reclaimable(void)
 static void look_for_pressure(uint32_t now)
 {
     uint64_t hits = memory_limit_hits(&state.group);
-    if (hits != state.limit_hits || memory_is_contended())
+    if (hits != __atomic_load_n(&state.limit_hits, __ATOMIC_RELAXED) || memory_is_contended())
         __atomic_store_n(&state.pressure_until, now + PRESSURE_LASTS, __ATOMIC_RELAXED);
     __atomic_store_n(&state.limit_hits, hits, __ATOMIC_RELAXED);
 }

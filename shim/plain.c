@@ -130,3 +130,12 @@ PLAIN char *strrchr(const char *text, int byte)
             return found;
     }
 }
+
+PLAIN char *strstr(const char *text, const char *wanted)
+{
+    size_t length = strlen(wanted);
+    for (; *text; text++)
+        if (strncmp(text, wanted, length) == 0)
+            return (char *)text;
+    return length ? NULL : (char *)text;
+}

@@ -28,6 +28,7 @@ static void give_up(struct slot_history *history, enum reason reason)
     if (history->patience < LOOK_AFTER_MOST)
         history->patience++;
     history->interval = 0;
+    history->touched = 0;
 }
 
 void policy_refused(struct slot_history *history, enum reason reason)
@@ -106,6 +107,7 @@ static bool close_look(struct slot_history *history, const struct findings *find
         return false;
     }
     history->dirty = (uint32_t)findings->restored;
+    history->touched = (uint32_t)findings->touched;
     if (findings->restored) {
         history->state = SLOT_CHECK;
         history->countdown = CHECK_AFTER;
@@ -118,10 +120,15 @@ static bool close_look(struct slot_history *history, const struct findings *find
 static bool close_audit(struct slot_history *history, const struct findings *findings)
 {
     uint64_t kept = findings->restored, written = kept - findings->unneeded;
+    /* Reads leave no trace in a page that is kept: what a look saw stands for them. */
+    uint64_t used = written > history->touched ? written : history->touched;
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
-    if (written * FAULTS_WORTH < kept) {
-        give_up(history, REASON_policy);
+    if (used * FAULTS_WORTH < kept) {
+        if (history->touched)
+            give_up(history, REASON_policy);
+        else
+            history->state = SLOT_LOOK;
         return false;
     }
     if (first) {

@@ -9,7 +9,7 @@
               purged once costs nothing
      look     the reset before was forwarded, so what is present now was touched since: nothing? then give up
      check    served some times; then kept pages that still equal the snapshot were not written in this cycle. Are
-              they too many for what is saved? Then give up
+              they too many for the faults that are saved, of writes and reads? Then give up
      serve    scan and restore, or restore blindly; now and then an audit, which checks as above
      given up forwarded, with no question to the kernel, until it is time to look again */
 #ifndef SHIM_POLICY_H
@@ -38,7 +38,9 @@ struct slot_history {
     uint32_t window;    /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t last_used; /* milliseconds, where the budget is short; else 0 */
     uint32_t dirty;     /* pages the program was last seen to write in a cycle */
-};
+    uint32_t touched;   /* ... and to write or read, at the last look; 0: not looked yet */
+    uint32_t unused;
+} __attribute__((aligned(8))); /* compared and stored by words */
 
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
@@ -49,7 +51,7 @@ enum opening policy_open(struct slot_history *history, bool turn, bool trusting,
 
 /* What a reset found. Pages. */
 struct findings {
-    uint64_t touched;  /* OPEN_LOOK: present, of which so many are enough to know */
+    uint64_t touched;  /* OPEN_LOOK: present; of a thousand the rest need not be known */
     uint64_t restored; /* written back, which stay resident */
     uint64_t unneeded; /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
 };

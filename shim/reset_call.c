@@ -90,9 +90,9 @@ struct service {
 static bool is_unchanged(const struct service *service)
 {
     const uint64_t *now = (const uint64_t *)&service->history, *then = (const uint64_t *)&service->before;
-    return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]));
+    return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]) | (now[4] ^ then[4]));
 }
-_Static_assert(sizeof(struct slot_history) == 4 * sizeof(uint64_t), "is_unchanged compares it all");
+_Static_assert(sizeof(struct slot_history) == 5 * sizeof(uint64_t), "is_unchanged compares it all");
 
 static bool remember(struct service *service)
 {
@@ -196,7 +196,7 @@ static long look_around(struct service *service, struct work *work)
     uintptr_t found_end;
     if (service->opening != OPEN_LOOK && !is_long)
         return 0;
-    long touched = pagemap_count(process.files.pagemap, call->start, call->end, is_long ? ENOUGH : 1, &found_end,
+    long touched = pagemap_count(process.files.pagemap, call->start, call->end, ENOUGH, &found_end,
                                  &work->account.scans);
     if (touched < 0)
         return touched;

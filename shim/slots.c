@@ -22,9 +22,10 @@ static struct entry *set_of(uintptr_t start)
 static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 {
     return start ^ words[0] * 0x9e3779b97f4a7c15ULL ^ words[1] * 0xbf58476d1ce4e5b9ULL ^
-           words[2] * 0x94d049bb133111ebULL ^ words[3] * 0xd6e8feb86659fd93ULL;
+           words[2] * 0x94d049bb133111ebULL ^ words[3] * 0xd6e8feb86659fd93ULL ^
+           words[4] * 0xa0761d6478bd642fULL;
 }
-_Static_assert(WORDS == 4, "check_of mixes them all");
+_Static_assert(WORDS == 5, "check_of mixes them all");
 
 /* True when the entry is whole: then start and history are those of one writer. */
 static bool read_entry(const struct entry *entry, uintptr_t *start, struct slot_history *history)

@@ -72,7 +72,7 @@ static const char *const good_options[] = {"mode=on",    "mode=off",      "mode=
 static const char *const bad_options[] = {"mode=",    "mode=ab=1", "keep=1Q", "keep=99999999999999999999",
                                           "exe=",     "stats=",    "log=",    "log=x:/y",
                                           "strict=2", "help=1",    "nothing", "=",
-                                          "\\=",      "budget=1%"};
+                                          "\\=",      "budget=1x"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define ONE_OF(array) (array)[pick(COUNT(array))]
 

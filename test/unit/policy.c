@@ -130,6 +130,8 @@ Test(policy, as_long_as_little_is_kept_the_first_reset_is_served)
             break;
     }
     cr_assert(served < 30, "%d", served);
+    cr_assert_eq(policy_open(&history, false, true, &why), OPEN_LOOK);
+    cr_assert(!policy_close(&history, OPEN_LOOK, &(struct findings){0}));
     cr_assert_eq(policy_open(&history, false, true, &why), OPEN_FORWARD);
 }
 
