@@ -3,12 +3,17 @@
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
     SCAN = 850,
+    SCAN_TABLE = 18, /* ... and for each page table's worth (2 MiB) that it passes over */
+    REAL = 500,      /* the real call, */
+    REAL_TABLE = 7,
+    TABLE_PAGES = 512,
     RESTORE = 45, /* a page that a scan found */
     STORE = 40,   /* a page of a range that is written whole */
     READ = 200,   /* to have the kernel write it instead, from /dev/zero, */
     READ_PAGE = 60,
-    FAULTS_WORTH = 19,   /* a restore costs this much less than a fault */
-    CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
+    FAULT = 855, /* with its share of the teardown; 1,900 here, 500 on the best hosts */
+    FAULTS_WORTH = FAULT / RESTORE,
+    CHECK_AFTER = 24, /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
     REFUSED_MOST = 1,    /* or 2 where the kernel or the rules refuse: that may end at any time */
@@ -100,9 +105,17 @@ static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
     return dirty && blind <= SCAN + dirty * RESTORE;
 }
 
+/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults. */
+static bool scan_pays(const struct slot_history *history, uint64_t used)
+{
+    uint64_t scanned = policy_window(history->pages, history->window), rest = history->pages - scanned;
+    uint64_t served = SCAN + scanned / TABLE_PAGES * SCAN_TABLE + (rest ? REAL + rest / TABLE_PAGES * REAL_TABLE : 0);
+    return served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
+}
+
 static bool close_look(struct slot_history *history, const struct findings *findings)
 {
-    if (findings->touched == 0) {
+    if (findings->touched == 0 || !scan_pays(history, findings->touched)) {
         give_up(history, REASON_policy);
         return false;
     }
@@ -124,7 +137,7 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     uint64_t used = written > history->touched ? written : history->touched;
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
-    if (used * FAULTS_WORTH < kept) {
+    if (used * FAULTS_WORTH < kept || (kept && !scan_pays(history, used))) {
         if (history->touched)
             give_up(history, REASON_policy);
         else

@@ -223,6 +223,19 @@ Test(policy, after_a_burst_memory_is_given_back)
     cr_assert_eq(resident(&s), 10);
 }
 
+/* Two pages of 4 GiB, far apart: the scan would pass over 2,048 page tables for them. */
+Test(policy, a_scan_that_is_dearer_than_the_faults_is_not_made)
+{
+    struct slot_history history = {.pages = 1 << 20, .state = SLOT_LOOK};
+    struct findings findings = {.touched = 2, .restored = 2};
+    cr_assert(!policy_close(&history, OPEN_LOOK, &findings));
+    history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK, .window = 2};
+    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK};
+    findings.touched = findings.restored = 200;
+    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+}
+
 Test(policy, read_only_use_keeps_the_range_served)
 {
     struct slot_history history = {0};
