@@ -17,8 +17,9 @@ enum {
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
     REFUSED_MOST = 1,    /* or 2 where the kernel or the rules refuse: that may end at any time */
-    AUDIT_AFTER = 1,
-    AUDIT_AFTER_MOST = 8,
+    /* Pages that were given back in vain fault again: 40 restores each. After 512 resets that is a few percent. */
+    AUDIT_AFTER = 4,
+    AUDIT_AFTER_MOST = 10,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
 };
 
