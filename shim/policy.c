@@ -12,7 +12,7 @@ enum {
     READ = 200,   /* to have the kernel write it instead, from /dev/zero, */
     READ_PAGE = 60,
     FAULT = 855, /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = FAULT / RESTORE,
+    FAULTS_WORTH = 15, /* restores: somewhat fewer than time alone would say, for memory counts too */
     CHECK_AFTER = 24, /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
