@@ -12,12 +12,14 @@ A subcommand is:
 
 import argparse
 import difflib
+import io
 import os
 import resource
 import signal
 import sys
 
 OWN_FAILURE = 125  # keepwarm's own; 126 and 127 are for a command that cannot be started, as in env(1)
+NO_COMMAND = 127
 
 
 class Failure(Exception):
@@ -66,6 +68,8 @@ class Parser(argparse.ArgumentParser):
             self.error(f"no option {rest[0]}" if rest[0].startswith("-") else f"-- belongs before {rest[0]}")
         if not args[end + 1:]:
             self.error("no command: give it after --")
+        if not args[end + 1]:
+            raise Failure("the command's name is empty", NO_COMMAND)
         return options, args[end + 1:]
 
 
@@ -94,8 +98,19 @@ def run(main):
     return status
 
 
+def prepare_streams():
+    """A stream that was closed when we started fails when it is written to, instead of being None. What came in of
+    the user's words goes out byte for byte."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            unwritable = io.FileIO(os.open(os.devnull, os.O_RDONLY), "w")
+            setattr(sys, name, io.TextIOWrapper(unwritable, encoding="utf-8", write_through=True))
+        getattr(sys, name).reconfigure(errors="surrogateescape")
+
+
 def end_with(subcommand, main):
     """Runs main() and exits with the status it returns. What it raises of Failure and OSError becomes one line."""
+    prepare_streams()
     try:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
             signal.signal(signal.SIGINT, signal.default_int_handler)

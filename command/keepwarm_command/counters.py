@@ -9,6 +9,7 @@ from keepwarm_command import paths
 from keepwarm_command.arguments import Failure
 
 SCHEMA = "keepwarm-stats/1"
+TABLES_NOT_LIVE = ("observed", "sites")
 
 
 def read_live(path):
@@ -21,13 +22,16 @@ def read_live(path):
 
 
 def read_folder(folder):
-    """The statistics that a run's processes left in a folder, of each process once: %p.json, written at its end, or
-    %p.live when it was killed before that, or runs still. A broken file is an error."""
+    """The statistics that a run's processes left in a folder, of each process once: %p.json, written now and then and
+    at its end; when it was killed before that, or runs still, with the newer numbers of %p.live, which has no tables of
+    observations and sites: `unwritten` is then how many calls those lack. A broken file is an error."""
     documents = {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))}
     for path in sorted(pathlib.Path(folder).glob("*.live")):
         live = read_live(path)
-        if live["calls"] > documents.get(path.stem, {"calls": -1})["calls"]:
-            documents[path.stem] = live
+        written = documents.get(path.stem, {})
+        if live["calls"] > written.get("calls", -1):
+            newer = {name: value for name, value in live.items() if name not in TABLES_NOT_LIVE}
+            documents[path.stem] = written | newer | {"unwritten": live["calls"] - written.get("calls", 0)}
     return list(documents.values())
 
 

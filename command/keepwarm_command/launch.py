@@ -66,7 +66,7 @@ def settings(options):
     if len(options.rule) > 1 and any(rule.startswith("@") for rule in options.rule):
         raise Failure("-r @FILE holds all rules: it cannot be given with another -r")
     needs_none = {"help", "mode=observe"} & set(options.option)
-    if not options.rule and not os.environ.get("KEEPWARM_REGIONS") and not needs_none:
+    if not any(options.rule) and not os.environ.get("KEEPWARM_REGIONS") and not needs_none:
         raise Failure("no rules: give -r RULE, or set KEEPWARM_REGIONS; keepwarm observe suggests some")
     return ";".join(options.rule) or None, options.option
 

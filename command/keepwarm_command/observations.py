@@ -61,7 +61,7 @@ def missed(total, hooks):
         lines.append(f"Not looked at: {words} (keepwarm(7) explains the reasons).")
     lines += [f"{site['object']}: {site['unpatchable']} places that call madvise could not be hooked: not seen."
               for site in total["sites"] if site["unpatchable"]]
-    if hooks != "plt" and not total["sites"]:
+    if hooks != "plt" and not total["sites"] and "unwritten" not in total:
         lines.append("The hooks did not work here: calls by system call instructions were not seen.")
     return lines
 
@@ -95,18 +95,21 @@ def promises(suggestion):
     return lines
 
 
-def advice(suggestion, fault_ns, busy):
-    """The suggestion, in lines."""
+def advice(suggestion, fault_ns, busy, lost_most):
+    """The suggestion, in lines. lost_most: whether most calls are in no table."""
+    if not suggestion.regions and lost_most:
+        return ["So nothing can be said of a gain. Let CMD end by itself, not by a signal, or run for a minute."]
     if not suggestion.regions:
         return [f"Nothing to gain: no rule would save {WORTH_SUGGESTING:.0%} of the {busy / 1e9:.2f} s that CMD was busy.",
                 *promises(suggestion)]
     return [*estimate(suggestion, fault_ns, busy), "Suggested:", settings_line(suggestion), *promises(suggestion)]
 
 
-def killed(documents):
-    """What was not seen of processes that ended without a word, of which only the live file is left."""
-    calls = [document.get("calls", 0) for document in documents if "observed" not in document]
-    return [f"{len(calls)} processes were killed: their {sum(calls):,} calls are not in the table."] * (sum(calls) > 0)
+def lost(documents):
+    """What was not seen of processes that did not come to write it down at their end."""
+    calls = [document["unwritten"] for document in documents if document.get("unwritten")]
+    processes = f"{len(calls)} process{'es' * (len(calls) != 1)}"
+    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, or did not end."] if calls else []
 
 
 def report(documents, suggestion, cpu_ns, hooks):
@@ -120,6 +123,6 @@ def report(documents, suggestion, cpu_ns, hooks):
     hooked = sorted({row["caller"] for row in total["observed"] if row["at_sites"]})
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
-    lines += killed(documents) + missed(total, hooks)
-    lines += advice(suggestion, fault_ns, busy)
+    lines += lost(documents) + missed(total, hooks)
+    lines += advice(suggestion, fault_ns, busy, 2 * total.get("unwritten", 0) > total["calls"])
     return "\n".join(f"keepwarm: {line}" if i == 0 else line for i, line in enumerate(lines)) + "\n"
