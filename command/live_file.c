@@ -1,11 +1,14 @@
 #include "command/live_file.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "command/arguments.h"
@@ -190,6 +193,37 @@ static void path_from_here(int pid, const char *path, char *here, size_t size)
         snprintf(here, size, "/proc/%d/%s/%s", pid, *path == '/' ? "root" : "cwd", path + (*path == '/'));
 }
 
+static bool is_live_file_of(int own, const char *path)
+{
+    char page[64] = "";
+    struct stat file;
+    int of = -1;
+    if (stat(path, &file) || !S_ISREG(file.st_mode))
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    bool is_read = fd >= 0 && pread(fd, page, sizeof page - 1, 0) > 0;
+    close(fd);
+    return is_read && sscanf(page, "keepwarm-live/%*d pid %d", &of) == 1 && of == own;
+}
+
+/* The live file that a process has open, for those that write their title over their environment. */
+static void find_open(int pid, int own, char *here, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        snprintf(here, size, "%s/%s", path, entry->d_name);
+        if (is_live_file_of(own, here)) {
+            closedir(folder);
+            return;
+        }
+    }
+    if (folder)
+        closedir(folder);
+    *here = '\0';
+}
+
 int target_find(int pid, struct target *target)
 {
     static struct problems problems;
@@ -212,6 +246,8 @@ int target_find(int pid, struct target *target)
     executable_of(pid, exe, sizeof exe);
     bool fits = statistics_path(options.live, target->own_pid, exe, path, sizeof path);
     path_from_here(pid, fits ? path : "", target->live, sizeof target->live);
+    if (!*target->live)
+        find_open(pid, target->own_pid, target->live, sizeof target->live);
     fits = strcmp(options.stats, "stderr") &&
            statistics_path(options.stats, target->own_pid, exe, path, sizeof path);
     path_from_here(pid, fits ? path : "", target->stats, sizeof target->stats);

@@ -24,12 +24,18 @@ def has_live_file(environment):
     return any(entry.startswith(b"KEEPWARM=") and b"live=" in entry for entry in environment.split(b"\0"))
 
 
+def is_overwritten(pid, environment):
+    """Has a process with the library in it lost its settings from there? Some write their title over them."""
+    return b"KEEPWARM" not in environment and b"/libkeepwarm.so" in read(pid, "maps")
+
+
 def running():
     """A Target for each process that can be looked into and was told to write a live file."""
     found = []
     for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:
-            if has_live_file(read(pid, "environ")):
+            environment = read(pid, "environ")
+            if has_live_file(environment) or is_overwritten(pid, environment):
                 found.append(Target(str(pid), pid))
         except OSError:
             continue  # gone, a kernel thread, or another user's

@@ -52,7 +52,8 @@ def is_worth_a_row(target, found):
     if target.named:
         return True
     if found.document is None:
-        return not found.words.endswith(os.strerror(errno.ENOENT)) and os.path.exists(f"/proc/{target.pid}")
+        has_none = found.words.endswith(os.strerror(errno.ENOENT)) or "has no live file" in found.words
+        return not has_none and os.path.exists(f"/proc/{target.pid}")
     return found.document["pid"] == own_pid(target.pid)
 
 
