@@ -32,6 +32,7 @@ enum {
 };
 
 struct view {
+    enum site_calls calls;
     const uint8_t *code;
     uint32_t size;
     uint8_t *marks;
@@ -103,20 +104,16 @@ static void flow(struct view *v, const uint32_t *targets, size_t target_count)
 /* The two encodings that are replaced; 0 if the bytes at `at` are neither. */
 static uint8_t mov_at(const struct view *v, uint32_t at, uint16_t *number)
 {
-    static const uint16_t numbers[] = {SITE_MADVISE, SITE_PROCESS_MADVISE};
     const uint8_t *p = v->code + at;
-    uint32_t left = v->size - at;
-    for (size_t i = 0; i < 2; i++) {
-        const uint8_t low = (uint8_t)numbers[i], high = (uint8_t)(numbers[i] >> 8);
-        const uint8_t short_form[] = {0xb8, low, high, 0, 0};            /* gcc, clang, rustc */
-        const uint8_t long_form[] = {0x48, 0xc7, 0xc0, low, high, 0, 0}; /* Go's assembler */
-        *number = numbers[i];
-        if (left >= sizeof short_form && memcmp(p, short_form, sizeof short_form) == 0)
-            return sizeof short_form;
-        if (left >= sizeof long_form && memcmp(p, long_form, sizeof long_form) == 0)
-            return sizeof long_form;
-    }
-    return 0;
+    uint32_t left = v->size - at, constant;
+    bool is_short = p[0] == 0xb8;                                            /* gcc, clang, rustc */
+    bool is_long = left >= 3 && memcmp(p, "\x48\xc7\xc0", 3) == 0; /* Go's assembler */
+    uint8_t length = is_short ? 5 : SITE_MOV_LONGEST;
+    if ((!is_short && !is_long) || left < length)
+        return 0;
+    memcpy(&constant, p + length - sizeof constant, sizeof constant);
+    *number = (uint16_t)constant;
+    return site_number_find(constant, v->calls) ? length : 0;
 }
 
 static void report(struct view *v, struct site site)
@@ -258,15 +255,11 @@ static bool previous(const struct view *v, uint32_t at, uint32_t *before, struct
     return false;
 }
 
-static bool is_number(uint64_t value)
+/* push $28; pop %rax: three bytes, as hand-written code likes it. The number, or one of no call. */
+static uint8_t pushed_number(const struct view *v, uint32_t pop)
 {
-    return value == SITE_MADVISE || value == SITE_PROCESS_MADVISE;
-}
-
-/* push $28; pop %rax: three bytes, as hand-written code likes it. */
-static bool pushed_number(const struct view *v, uint32_t pop)
-{
-    return v->code[pop] == 0x58 && pop >= 2 && v->code[pop - 2] == 0x6a && v->code[pop - 1] == SITE_MADVISE;
+    bool pushed = v->code[pop] == 0x58 && pop >= 2 && v->code[pop - 2] == 0x6a;
+    return pushed ? v->code[pop - 1] : UINT8_MAX;
 }
 
 /* Traces the number of a syscall that no plain mov leads to, back to where it is set. */
@@ -279,12 +272,13 @@ static void trace(struct view *v, uint32_t syscall)
         if (!previous(v, at, &before, &insn) || insn.kind == INSN_JUMP || insn.kind == INSN_STOP ||
             insn.kind == INSN_SYSCALL)
             return;
-        if (wanted == INSN_RAX && pushed_number(v, before)) {
+        uint8_t pushed = wanted == INSN_RAX ? pushed_number(v, before) : UINT8_MAX;
+        if (pushed <= INT8_MAX) {
             insn.constant_into = INSN_RAX;
-            insn.constant = SITE_MADVISE;
+            insn.constant = pushed;
         }
         if (insn.constant_into == wanted) {
-            if (!is_number(insn.constant))
+            if (!site_number_find(insn.constant, v->calls))
                 return;
             site.mov = before;
             site.mov_length = insn.length;
@@ -309,10 +303,10 @@ static void find_others(struct view *v)
     }
 }
 
-size_t site_find(const uint8_t *code, uint32_t size, const uint32_t *targets, size_t target_count,
-                 uint8_t *marks, struct site *sites, size_t most)
+size_t site_find(enum site_calls calls, const uint8_t *code, uint32_t size, const uint32_t *targets,
+                 size_t target_count, uint8_t *marks, struct site *sites, size_t most)
 {
-    struct view v = {.code = code, .size = size, .marks = marks, .sites = sites, .most = most};
+    struct view v = {.calls = calls, .code = code, .size = size, .marks = marks, .sites = sites, .most = most};
     if (size == 0)
         return 0;
     flow(&v, targets, target_count);

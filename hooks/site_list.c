@@ -11,6 +11,7 @@ enum { SITES_A_FUNCTION = 64, FUNCTION_LARGEST = 16 << 20, WINDOW = 16 };
 
 struct lister {
     const struct elf_file *file;
+    enum site_calls calls;
     bool (*each)(void *context, const struct file_site *site);
     void *context;
     uint8_t *marks;
@@ -34,13 +35,16 @@ static const uint8_t *next_syscall(const uint8_t *at, const uint8_t *end)
     return at < end ? memmem(at, (size_t)(end - at), "\x0f\x05", 2) : NULL;
 }
 
-static bool has_number(const uint8_t *bytes, size_t size)
+/* mov $28,%eax and its like; push $28; mov $28,%al. */
+static bool has_number(const struct lister *l, const uint8_t *bytes, size_t size)
 {
-    static const uint8_t numbers[][4] = {{28, 0, 0, 0}, {0xb8, 1, 0, 0}};
-    static const uint8_t shorter[][2] = {{0x6a, 28}, {0xb0, 28}}; /* push $28; mov $28,%al */
-    for (size_t i = 0; i < 2; i++)
-        if (memmem(bytes, size, numbers[i], 4) || memmem(bytes, size, shorter[i], 2))
+    for (size_t i = 0; i < site_numbers_count(l->calls); i++) {
+        uint32_t number = site_numbers[i].number;
+        const uint8_t pushed[] = {0x6a, (uint8_t)number}, moved[] = {0xb0, (uint8_t)number};
+        if (memmem(bytes, size, &number, sizeof number) || memmem(bytes, size, pushed, 2) ||
+            memmem(bytes, size, moved, 2))
             return true;
+    }
     return false;
 }
 
@@ -65,7 +69,7 @@ static size_t find(struct lister *l, const struct elf_extent *function, const ui
                    size_t target_count, struct site *sites)
 {
     const uint8_t *code = elf_file_at(l->file, function->address, function->size);
-    if (!code || function->size > FUNCTION_LARGEST || !has_number(code, function->size))
+    if (!code || function->size > FUNCTION_LARGEST || !has_number(l, code, function->size))
         return 0;
     if (function->size > l->room) {
         uint8_t *marks = realloc(l->marks, function->size);
@@ -77,7 +81,8 @@ static size_t find(struct lister *l, const struct elf_extent *function, const ui
         l->room = function->size;
     }
     size_t count =
-        site_find(code, (uint32_t)function->size, targets, target_count, l->marks, sites, SITES_A_FUNCTION);
+        site_find(l->calls, code, (uint32_t)function->size, targets, target_count, l->marks, sites,
+                  SITES_A_FUNCTION);
     return count < SITES_A_FUNCTION ? count : SITES_A_FUNCTION;
 }
 
@@ -105,7 +110,7 @@ static void give_unknown(struct lister *l, const struct elf_segment *segment, co
         bool looks = code[mov] == 0xb8 || (mov + 7 <= at && memcmp(code + mov, "\x48\xc7\xc0", 3) == 0);
         uint32_t number, length = code[mov] == 0xb8 ? 5 : 7;
         memcpy(&number, code + mov + length - 4, 4);
-        if (!looks || (number != SITE_MADVISE && number != SITE_PROCESS_MADVISE))
+        if (!looks || !site_number_find(number, l->calls))
             continue;
         struct file_site out = {.mov = segment->address + mov,
                                 .syscall = segment->address + at,
@@ -144,10 +149,10 @@ static void list_segment(struct lister *l, const struct elf_segment *segment)
     }
 }
 
-int site_list(const struct elf_file *file, bool (*each)(void *context, const struct file_site *site),
-              void *context)
+int site_list(const struct elf_file *file, enum site_calls calls,
+              bool (*each)(void *context, const struct file_site *site), void *context)
 {
-    struct lister l = {.file = file, .each = each, .context = context};
+    struct lister l = {.file = file, .calls = calls, .each = each, .context = context};
     for (size_t i = 0; i < file->segment_count && !l.stopped; i++)
         if (file->segments[i].flags & PF_X)
             list_segment(&l, &file->segments[i]);

@@ -6,6 +6,7 @@
 #include "scan/vma.h"
 #include "shim/plan_cache.h"
 #include "shim/state.h"
+#include "shim/verify.h"
 
 static uint64_t judge_file(char *path, bool *promised)
 {
@@ -128,28 +129,49 @@ static bool survey(const struct plan *plan, uint32_t *matched, bool *cached, enu
     return any;
 }
 
+/* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the same. */
+static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
+                                                     const struct plan *plan)
+{
+    struct plan cached;
+    if (!plan_cache_find(key, &cached))
+        return false;
+    bool differs = reason != REASON_COUNT || plan->count != cached.count;
+    for (unsigned i = 0; !differs && i < plan->count; i++) {
+        const struct plan_piece *now = &plan->piece[i], *then = &cached.piece[i];
+        differs = now->hindrance != REASON_COUNT || now->end != then->end || now->offset != then->offset ||
+                  now->rule != then->rule || now->image.kind != then->image.kind ||
+                  now->image.view != then->image.view;
+    }
+    return differs;
+}
+
+static enum reason ask_kernel(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
+{
+    enum reason first, reason = ask_mappings(call, plan);
+    if (reason != REASON_COUNT)
+        return reason;
+    if (!survey(plan, matched, &plan->promised, &first))
+        return first;
+    return ask_lock(call, advice);
+}
+
 enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
-    bool cached = process.rules.any_cached || !process.procmap;
-    enum reason reason, first;
+    bool remembers = process.rules.any_cached || !process.procmap, verifies = process.options.mode == MODE_VERIFY;
+    enum reason first;
     *matched = 0;
-    if (cached && plan_cache_find(&key, plan)) {
-        survey(plan, matched, &cached, &first);
-        plan->promised = cached;
+    if (remembers && !verifies && plan_cache_find(&key, plan)) {
+        survey(plan, matched, &plan->promised, &first);
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
-        return cached ? REASON_COUNT : ask_lock(call, advice);
+        return plan->promised ? REASON_COUNT : ask_lock(call, advice);
     }
-    uint64_t era = cached ? plan_cache_era(&key) : 0;
-    reason = ask_mappings(call, plan);
-    if (reason != REASON_COUNT)
-        return reason;
-    bool any = survey(plan, matched, &cached, &first);
-    plan->promised = cached;
-    if (!any)
-        return first;
-    reason = ask_lock(call, advice);
-    if (reason == REASON_COUNT && (cached || plan->unconfirmed))
+    uint64_t era = remembers ? plan_cache_era(&key) : 0;
+    enum reason reason = ask_kernel(call, advice, plan, matched);
+    if (remembers && verifies && breaks_promise(&key, reason, plan))
+        verify_report_mapping(call);
+    if (reason == REASON_COUNT && (plan->promised || plan->unconfirmed))
         plan_cache_remember(&key, era, plan);
     return reason;
 }

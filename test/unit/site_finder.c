@@ -15,7 +15,7 @@ static size_t find(const struct pattern *p, struct site *sites, size_t most, int
     cr_assert(code && marks);
     memcpy(code, p->code, p->size);
     memset(marks, scratch, p->size);
-    size_t count = site_find(code, (uint32_t)p->size, &p->target.at, p->target.count, marks, sites, most);
+    size_t count = site_find(SITE_CALLS_RESETS, code, (uint32_t)p->size, &p->target.at, p->target.count, marks, sites, most);
     free(marks);
     free(code);
     return count;
@@ -78,7 +78,7 @@ Test(site_finder, counts_what_does_not_fit)
 {
     for (size_t i = 0; i < PATTERN_COUNT; i++)
         cr_expect_eq(find(&patterns[i], NULL, 0, 0), patterns[i].count, "%s", patterns[i].name);
-    cr_expect_eq(site_find(NULL, 0, NULL, 0, NULL, NULL, 0), 0u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, NULL, 0, NULL, 0, NULL, NULL, 0), 0u);
 }
 
 Test(site_finder, targets_past_the_end_are_ignored)
@@ -87,7 +87,7 @@ Test(site_finder, targets_past_the_end_are_ignored)
     static const uint32_t targets[] = {8, 9, UINT32_MAX};
     uint8_t marks[8];
     struct site site;
-    cr_expect_eq(site_find(code, 8, targets, 3, marks, &site, 1), 1u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, code, 8, targets, 3, marks, &site, 1), 1u);
     cr_expect_eq(site.reason, SITE_patchable);
 }
 
@@ -107,7 +107,7 @@ Test(site_finder, many_crossing_jumps_stay_bounded, .timeout = 20)
     }
     memcpy(code + BLOCKS / 2 * STEP, "\xb8\x1c\x00\x00\x00\x0f\x05\xc3", 8);
     struct site site;
-    cr_expect_eq(site_find(code, SIZE, NULL, 0, marks, &site, 1), 1u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, code, SIZE, NULL, 0, marks, &site, 1), 1u);
     cr_expect_eq(site.reason, SITE_complex);
     free(marks);
     free(code);

@@ -25,7 +25,7 @@ static void check_patchable(const struct site *site, const uint8_t *code, size_t
 {
     static const uint8_t forms[][SITE_MOV_LONGEST] = {
         {0xb8, 28}, {0xb8, 0xb8, 1}, {0x48, 0xc7, 0xc0, 28}, {0x48, 0xc7, 0xc0, 0xb8, 1}};
-    unsigned form = (site->mov_length == 7 ? 2 : 0) + (site->number == SITE_PROCESS_MADVISE ? 1 : 0);
+    unsigned form = (site->mov_length == 7 ? 2 : 0) + (site->number == SITE_CALL_process_madvise ? 1 : 0);
     if (site->mov_length != 5 && site->mov_length != 7)
         fail("a mov of neither 5 nor 7 bytes", code, size);
     if (site->syscall + 2 > size || site->mov + site->mov_length > site->syscall)
@@ -63,9 +63,9 @@ static void check(const uint8_t *input, size_t size)
         exit(1);
     memcpy(code, input + 1 + 2 * target_count, size);
     memset(marks, 0, size);
-    size_t count = site_find(code, (uint32_t)size, targets, target_count, marks, sites, MOST);
+    size_t count = site_find(SITE_CALLS_RESETS, code, (uint32_t)size, targets, target_count, marks, sites, MOST);
     memset(marks, 0xa5, size);
-    size_t count_again = site_find(code, (uint32_t)size, targets, target_count, marks, again, MOST / 2);
+    size_t count_again = site_find(SITE_CALLS_RESETS, code, (uint32_t)size, targets, target_count, marks, again, MOST / 2);
     if (count != count_again)
         fail("the scratch memory's content or the room for sites changed the answer", code, size);
     for (size_t i = 0; i < count && i < MOST; i++) {
