@@ -129,12 +129,18 @@ static bool survey(const struct plan *plan, uint32_t *matched, bool *cached, enu
     return any;
 }
 
+/* Does the kernel's answer tell of the mappings at all? */
+static bool is_about_mappings(enum reason reason)
+{
+    return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp && reason != REASON_no_maps;
+}
+
 /* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the same. */
 static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
                                                      const struct plan *plan)
 {
     struct plan cached;
-    if (!plan_cache_find(key, &cached))
+    if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
         return false;
     bool differs = reason != REASON_COUNT || plan->count != cached.count;
     for (unsigned i = 0; !differs && i < plan->count; i++) {
