@@ -135,6 +135,12 @@ static bool is_about_mappings(enum reason reason)
     return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp && reason != REASON_no_maps;
 }
 
+static bool is_same_piece(const struct plan_piece *a, const struct plan_piece *b)
+{
+    return a->hindrance == b->hindrance && a->end == b->end && a->offset == b->offset && a->rule == b->rule &&
+           a->image.kind == b->image.kind && (a->image.kind == IMAGE_NONE || a->image.view == b->image.view);
+}
+
 /* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the same. */
 static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
                                                      const struct plan *plan)
@@ -143,12 +149,8 @@ static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key,
     if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
         return false;
     bool differs = reason != REASON_COUNT || plan->count != cached.count;
-    for (unsigned i = 0; !differs && i < plan->count; i++) {
-        const struct plan_piece *now = &plan->piece[i], *then = &cached.piece[i];
-        differs = now->hindrance != REASON_COUNT || now->end != then->end || now->offset != then->offset ||
-                  now->rule != then->rule || now->image.kind != then->image.kind ||
-                  now->image.view != then->image.view;
-    }
+    for (unsigned i = 0; !differs && i < plan->count; i++)
+        differs = !is_same_piece(&plan->piece[i], &cached.piece[i]);
     return differs;
 }
 
