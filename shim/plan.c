@@ -135,10 +135,29 @@ static bool is_about_mappings(enum reason reason)
     return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp && reason != REASON_no_maps;
 }
 
-static bool is_same_piece(const struct plan_piece *a, const struct plan_piece *b)
+/* The piece's content at a position: NULL where it is zeroes. */
+static const char *content_at(const struct plan *plan, unsigned i, uintptr_t start, uintptr_t position)
 {
-    return a->hindrance == b->hindrance && a->end == b->end && a->offset == b->offset && a->rule == b->rule &&
-           a->image.kind == b->image.kind && (a->image.kind == IMAGE_NONE || a->image.view == b->image.view);
+    const struct plan_piece *piece = &plan->piece[i];
+    uintptr_t from = i ? plan->piece[i - 1].end : start;
+    return piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset + (position - from);
+}
+
+/* Mappings may split and merge without being changed (madvise does it): where they end says nothing. */
+static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t start)
+{
+    uintptr_t position = start;
+    unsigned i = 0, j = 0;
+    while (i < a->count && j < b->count) {
+        const struct plan_piece *one = &a->piece[i], *other = &b->piece[j];
+        if (one->hindrance != other->hindrance || one->rule != other->rule ||
+            content_at(a, i, start, position) != content_at(b, j, start, position))
+            return false;
+        position = one->end < other->end ? one->end : other->end;
+        i += one->end == position;
+        j += other->end == position;
+    }
+    return i == a->count && j == b->count;
 }
 
 /* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the same. */
@@ -148,10 +167,7 @@ static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key,
     struct plan cached;
     if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
         return false;
-    bool differs = reason != REASON_COUNT || plan->count != cached.count;
-    for (unsigned i = 0; !differs && i < plan->count; i++)
-        differs = !is_same_piece(&plan->piece[i], &cached.piece[i]);
-    return differs;
+    return reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start);
 }
 
 static enum reason ask_kernel(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
