@@ -18,18 +18,20 @@ enum site_reason {
 
 enum {
     SITE_MOV_LONGEST = 7,
+    SITE_MOV_SHORTEST = 5,
     /* What a thunk copies at most, mov aside. Compilers were seen to put one or two instructions there. */
     SITE_BETWEEN_MOST = 8,
     SITE_BETWEEN_BYTES = 48,
 };
 
-/* One call. For a refused site `mov` is the instruction that puts the number into rax, of whatever kind. */
+/* One call. `mov` is the instruction that can become a jump: the one that puts the number into rax, or, where that will
+   not do, a later one before the syscall. For a refused site it is the one with the number, of whatever kind. */
 struct site {
-    uint32_t mov; /* offset of the mov from the start of the bytes */
+    uint32_t mov; /* its offset from the start of the bytes */
     uint32_t
         syscall; /* offset of the syscall; for SITE_end and SITE_undecodable, of where the path was lost */
     uint16_t number;    /* of site_numbers */
-    uint8_t mov_length; /* 5 or 7 when patchable */
+    uint8_t mov_length; /* 5 to 7 when patchable */
     uint8_t between;    /* instructions between mov and syscall */
     uint8_t reason;     /* enum site_reason: SITE_patchable, or why not */
 };

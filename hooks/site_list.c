@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SITES_A_FUNCTION = 64, FUNCTION_LARGEST = 16 << 20, WINDOW = 16 };
+enum { SITES_A_FUNCTION = 64, TARGETS_MOST = 1024, FUNCTION_LARGEST = 16 << 20, WINDOW = 16 };
 
 struct lister {
     const struct elf_file *file;
@@ -86,19 +86,60 @@ static size_t find(struct lister *l, const struct elf_extent *function, const ui
     return count < SITES_A_FUNCTION ? count : SITES_A_FUNCTION;
 }
 
-/* One unwind entry may cover several hand-written functions: a symbol inside it is a second known start. */
-static size_t find_with_symbols(struct lister *l, const struct elf_extent *function, struct site *sites)
+struct targets {
+    uint32_t at[TARGETS_MOST];
+    size_t count;
+};
+
+/* The cases of a switch that compilers make of a table of distances from itself. */
+static void add_cases(struct lister *l, const struct elf_extent *function, uint64_t table, struct targets *t)
 {
-    uint32_t starts[SITES_A_FUNCTION];
-    size_t start_count = 0, count = find(l, function, NULL, 0, sites);
+    size_t before = t->count;
+    const uint8_t *entry;
+    while (t->count < TARGETS_MOST && (entry = elf_file_at(l->file, table, sizeof(int32_t)))) {
+        int32_t distance;
+        memcpy(&distance, entry, sizeof distance);
+        uint64_t at = table - (t->count - before) * sizeof distance + (uint64_t)(int64_t)distance;
+        if (at - function->address >= function->size)
+            break;
+        t->at[t->count++] = (uint32_t)(at - function->address);
+        table += sizeof distance;
+    }
+    if (t->count - before < 2)
+        t->count = before; /* not a table */
+}
+
+/* lea table(%rip),%register: all that could be one is looked at. */
+static void add_switches(struct lister *l, const struct elf_extent *function, struct targets *t)
+{
+    const uint8_t *code = elf_file_at(l->file, function->address, function->size);
+    for (uint64_t i = 0; code && i + 7 <= function->size; i++) {
+        int32_t distance;
+        if ((code[i] & 0xfb) != 0x48 || code[i + 1] != 0x8d || (code[i + 2] & 0xc7) != 0x05)
+            continue;
+        memcpy(&distance, code + i + 3, sizeof distance);
+        add_cases(l, function, function->address + i + 7 + (uint64_t)(int64_t)distance, t);
+    }
+}
+
+/* One unwind entry may cover several hand-written functions: a symbol inside it is a second known start. What is reached
+   through a switch is known by its table. */
+static size_t find_with_targets(struct lister *l, const struct elf_extent *function, struct site *sites)
+{
+    struct targets targets = {.count = 0};
+    size_t count = find(l, function, NULL, 0, sites);
+    bool unreached = false;
     for (size_t i = 0; i < count; i++) {
         struct elf_extent symbol;
+        unreached |= sites[i].reason == SITE_unreached;
         if (sites[i].reason == SITE_unreached &&
             elf_symbol_at(l->file, function->address + sites[i].mov, &symbol) &&
             symbol.address > function->address)
-            starts[start_count++] = (uint32_t)(symbol.address - function->address);
+            targets.at[targets.count++] = (uint32_t)(symbol.address - function->address);
     }
-    return start_count ? find(l, function, starts, start_count, sites) : count;
+    if (unreached)
+        add_switches(l, function, &targets);
+    return targets.count ? find(l, function, targets.at, targets.count, sites) : count;
 }
 
 /* A syscall in no known function: worth a line only when the bytes before it look like a site. */
@@ -142,7 +183,7 @@ static void list_segment(struct lister *l, const struct elf_segment *segment)
             give_unknown(l, segment, code, at);
             continue;
         }
-        size_t count = find_with_symbols(l, &function, sites);
+        size_t count = find_with_targets(l, &function, sites);
         for (size_t i = 0; i < count && !l->stopped; i++)
             give(l, function.address, &sites[i]);
         done = function.address + function.size - segment->address;

@@ -63,7 +63,7 @@ static inline const struct site_number *site_number_find(uint64_t number, enum s
 
 static inline bool site_is_mapping(uint64_t number)
 {
-    return !site_number_find(number, SITE_CALLS_RESETS);
+    return site_number_find(number, SITE_CALLS_ALL) && !site_number_find(number, SITE_CALLS_RESETS);
 }
 
 static inline const char *site_call_name(uint64_t number)

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "hooks/site_numbers.h"
 #include "scan/prim.h"
 #include "shim/madvise.h"
 #include "shim/mappings.h"
@@ -67,7 +68,7 @@ static bool maps_over_stack(const struct hook_call *call)
    which would matter only to a thread that resets the stack of this one while it runs on it. */
 static int decide_mapping(struct hook_call *call)
 {
-    if (!mapping_is_remembered())
+    if (!mapping_is_remembered() || !site_is_mapping((uint64_t)call->number))
         return 0;
     if (maps_over_stack(call)) {
         mapping_touching(call->number, call->arguments);
