@@ -1,4 +1,4 @@
-/* Why a place that calls madvise is patched or left alone: the one table from which listings, statistics and
+/* Why a place that calls the kernel is patched or left alone: the one table from which listings, statistics and
    manual come. REASON(name, text): the name is what keepwarm-sites prints. The first row is the only one that
    says yes. */
 #ifndef HOOKS_SITE_REASONS_H

@@ -25,7 +25,7 @@ struct rule {
     /* Options. */
     uint64_t keep; /* bytes */
     enum rule_policy policy;
-    bool cached;      /* vma=cache: taken to be promised */
+    bool cached;        /* vma=cache: taken to be promised */
     bool preset_caches; /* vma=cache, but of a preset, which cannot promise for the user: see rules_trust_presets */
     bool stable;      /* image=stable */
     const char *text; /* as it was written, for statistics */

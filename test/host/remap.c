@@ -79,7 +79,8 @@ static long by_hidden(long number, long a, long b, long c, long d, long e, long 
         return result;                                                                                       \
     }
 INLINE(mmap, "mov %%rdx, %%rdx\n\t")
-INLINE(mprotect, "")
+/* Behind a branch, where a later instruction must become the jump. */
+INLINE(mprotect, "test %%rdi, %%rdi\n\tjs 1f\n\tmov $0, %%r9d\n1:\t")
 INLINE(munmap, "")
 INLINE(mremap, "mov %%r10, %%r10\n\t")
 INLINE(mlock, "")

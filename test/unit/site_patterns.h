@@ -324,6 +324,24 @@ static const struct pattern patterns[] = {
     {"end_in_syscall", "mov $28,%eax; .byte 0x0f",
      BYTES("\xb8\x1c\x00\x00\x00\x0f"),
      1, {{0, 5, SITE_CALL_madvise, 5, 0, SITE_end}}, {0, 0}},
+    /* libwasmtime 50.0.1, Mmap::accessible_reserved: one mov, two syscalls; a later instruction becomes the jump */
+    {"branch_then_two_calls",
+     "mov $28,%eax; cmp %rdx,%rsi; jne 1f; mov $3,%edx; xor %edi,%edi; syscall; ret; "
+     "1: mov $0x4022,%r10d; xor %edi,%edi; syscall; ret",
+     BYTES("\xb8\x1c\x00\x00\x00\x48\x39\xd6\x75\x0a\xba\x03\x00\x00\x00\x31\xff\x0f\x05\xc3"
+           "\x41\xba\x22\x40\x00\x00\x31\xff\x0f\x05\xc3"),
+     2, {{10, 17, SITE_CALL_madvise, 5, 1, SITE_patchable},
+         {20, 28, SITE_CALL_madvise, 6, 1, SITE_patchable}}, {0, 0}},
+    /* Both movs come to one syscall: what is replaced must take both. */
+    {"two_movs_one_call", "mov $28,%eax; test %edi,%edi; je 1f; mov $440,%eax; 1: mov $4,%edx; syscall; ret",
+     BYTES("\xb8\x1c\x00\x00\x00\x85\xff\x74\x05\xb8\xb8\x01\x00\x00\xba\x04\x00\x00\x00\x0f\x05\xc3"),
+     1, {{14, 19, SITE_CALL_madvise, 5, 0, SITE_patchable}}, {0, 0}},
+    {"late_after_stack", "mov $28,%eax; push %rbx; mov $4,%edx; syscall; pop %rbx; ret",
+     BYTES("\xb8\x1c\x00\x00\x00\x53\xba\x04\x00\x00\x00\x0f\x05\x5b\xc3"),
+     1, {{6, 11, SITE_CALL_madvise, 5, 0, SITE_patchable}}, {0, 0}},
+    {"late_landed_in", "mov $28,%eax; push %rbx; mov $4,%edx; syscall; pop %rbx; ret",
+     BYTES("\xb8\x1c\x00\x00\x00\x53\xba\x04\x00\x00\x00\x0f\x05\x5b\xc3"),
+     1, {{6, 11, SITE_CALL_madvise, 5, 0, SITE_target_inside}}, {1, 8}},
     {"none_empty_ret", "ret",
      BYTES("\xc3"),
      0, {{0}}, {0, 0}},
