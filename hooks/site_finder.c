@@ -191,7 +191,7 @@ static void add_way(struct ways *ways, struct way way)
 static bool step(const struct view *v, struct way *way, const struct insn *insn, struct ways *ways)
 {
     if (insn->kind == INSN_STOP || insn->kind == INSN_CALL || insn->constant_into == INSN_RAX ||
-        insn->rax_copied_from != INSN_NO_REGISTER)
+        insn->rax_loaded || insn->rax_copied_from != INSN_NO_REGISTER)
         return false;
     if (way->reason == SITE_patchable)
         way->reason = (uint8_t)why_fixed(insn);
