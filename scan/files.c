@@ -25,7 +25,7 @@ int scan_file_raise(int fd)
     return (int)raised;
 }
 
-static int open_high(const char *path)
+int scan_file_open(const char *path)
 {
     long fd = prim_open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
     return prim_failed(fd) ? (int)fd : scan_file_raise((int)fd);
@@ -47,13 +47,13 @@ static bool is_zero_device(int fd)
 
 int scan_files_open(struct scan_files *files)
 {
-    *files = (struct scan_files){open_high("/proc/self/pagemap"), open_high("/proc/self/maps"), -1};
+    *files = (struct scan_files){scan_file_open("/proc/self/pagemap"), scan_file_open("/proc/self/maps"), -1};
     int error = files->pagemap < 0 ? files->pagemap : files->maps < 0 ? files->maps : 0;
     if (error) {
         scan_files_close(files);
         return error;
     }
-    files->zero = open_high("/dev/zero");
+    files->zero = scan_file_open("/dev/zero");
     if (files->zero >= 0 && !is_zero_device(files->zero))
         close_one(&files->zero);
     if (files->zero < 0)

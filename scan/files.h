@@ -16,6 +16,9 @@ int scan_files_open(struct scan_files *files);
 /* Closes what is open and sets all to -1. Signal-safe. */
 void scan_files_close(struct scan_files *files);
 
+/* Opens a file for reading as described above. Returns its descriptor or a negative errno. Signal-safe. */
+int scan_file_open(const char *path);
+
 /* Moves a descriptor to a high, close-on-exec number and closes the old one. Returns the new number, or fd
    itself when there is no room. Signal-safe. */
 int scan_file_raise(int fd);

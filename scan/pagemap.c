@@ -5,6 +5,10 @@
 
 #include "scan/prim.h"
 
+/* Of a count, which stops where it has found enough: mostly holes, 18 ns for each 2 MiB (6.18), and 0.5 us
+   where page tables were left empty. */
+#define COUNT_SLICE ((uintptr_t)1 << 30)
+
 /* include/uapi/linux/fs.h: struct pm_scan_arg. */
 struct scan_argument {
     uint64_t size, flags, start, end, walk_end, vector, vector_length, max_pages;
@@ -39,17 +43,18 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 }
 
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
-                    uint32_t *scans)
+                   uint32_t *scans)
 {
     enum { FEW = 16 };
     struct page_region regions[FEW];
     uint64_t pages = 0;
     *found_end = start;
     while (start < end && pages < most) {
+        uintptr_t stop = end - start > COUNT_SLICE ? start + COUNT_SLICE : end;
         struct scan_argument argument = {
             .size = sizeof argument,
             .start = start,
-            .end = end,
+            .end = stop,
             .vector = (uintptr_t)regions,
             .vector_length = FEW,
             .max_pages = most - pages,
@@ -59,7 +64,7 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintpt
         ++*scans;
         if (prim_failed(count))
             return count;
-        if (argument.walk_end <= start || argument.walk_end > end)
+        if (argument.walk_end <= start || argument.walk_end > stop)
             return -EIO;
         for (long i = 0; i < count; i++) {
             pages += (regions[i].end - regions[i].start) / PAGE;

@@ -39,8 +39,7 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
 
 /* How many pages of [start, end) are present or swapped, up to most; *found_end is where the last of them ends. Adds
    the calls it made to *scans.
-   Unsliced: what it passes over is mostly holes (18 ns for each 2 MiB, 6.18), and it stops at most. Returns the
-   number, or a negative errno as above. */
+   Scans in slices of 1 GiB. Returns the number, or a negative errno as above. */
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
                     uint32_t *scans);
 

@@ -3,6 +3,7 @@
 #include "scan/image.h"
 #include "scan/prim.h"
 #include "shim/arms.h"
+#include "shim/keeping.h"
 #include "shim/live.h"
 #include "shim/observations.h"
 #include "shim/plan_cache.h"
@@ -25,12 +26,15 @@ static void adopt(void)
        has put a file of its own there would lose it. */
     process.live = -1;
     process.files = (struct scan_files){-1, -1, -1};
+    process.memory = (struct memory_files){-1, -1, -1};
     if (process.sandboxed)
         return;
     arms_start();
     live_open(true);
     if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
+    if (standing_serves(standing_reason()))
+        keeping_watch_memory();
 }
 
 bool state_enter_child(void)

@@ -1,7 +1,5 @@
 #include "shim/keeping.h"
 
-#include <time.h>
-
 #include "scan/memory.h"
 #include "scan/pagemap.h"
 #include "scan/prim.h"
@@ -14,7 +12,7 @@ enum {
     PRESSURE_ASKED = 10,    /* ms: a look costs some us */
     PRESSURE_LASTS = 1000,  /* ms after its last sign */
     CONTEST_LASTS = 1000,   /* ms: for so long a range that was denied room is waited for */
-    MEASURED_AT_ONCE = 4,
+    MEASURED_AT_ONCE = SLOT_WAYS,
 };
 
 #define LITTLE ((uint64_t)8 << 20)
@@ -23,39 +21,41 @@ static struct {
     uint64_t budget, reclaimable_from; /* bytes */
     struct memory_group group;
     bool heed_pressure;
-    uint32_t asked, pressure_until; /* ms, of a clock that wraps; 0: never */
-    uint64_t limit_hits;
-    uint32_t contest_until, contest_interval; /* ms: the least interval of a range that was denied room */
-    bool short_of_room;                       /* since histories were last measured again */
+    uint64_t asked, pressure_until; /* ms; 0: never */
+    /* Of a range that was denied room: until when it is waited for (ms), how often it is reset (ms), and how
+       many pages it wants. Of those that were, the one that is reset most often. */
+    uint64_t contest_until, contest_interval, contest_pages;
+    bool short_of_room;    /* since histories were last measured again */
+    uintptr_t turned_away; /* the start of a range for which the table had no place; 0: none */
+    uint32_t hand;         /* goes round the table */
 } state;
 
-/* Milliseconds of CLOCK_MONOTONIC_COARSE, never 0. They wrap after 49 days: only differences count. */
-static uint32_t now_ms(void)
+/* Milliseconds of CLOCK_MONOTONIC_COARSE, never 0. */
+static uint64_t now_ms(void)
 {
-    struct timespec now;
-    if (clock_gettime(CLOCK_MONOTONIC_COARSE, &now))
-        return 1;
-    return (uint32_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000) | 1;
-}
-
-static bool is_before(uint32_t time, uint32_t end)
-{
-    return end && (int32_t)(end - time) > 0;
+    return prim_now_coarse() / 1000000 | 1;
 }
 
 void keeping_start(const struct options *options)
 {
     memory_find_group(&state.group);
-    state.budget = options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
+    state.budget =
+        options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
     state.reclaimable_from = state.group.limited ? state.group.limit / RECLAIMABLE_SHARE : UINT64_MAX;
-    state.limit_hits = memory_limit_hits(&state.group);
     state.heed_pressure = options->pressure;
+}
+
+void keeping_watch_memory(void)
+{
+    if (state.heed_pressure)
+        memory_files_open(&state.group, &process.memory);
 }
 
 bool keeping_write(uintptr_t start, struct slot_history history)
 {
     struct slot_history replaced;
     if (!slot_write(start, history, &replaced)) {
+        __atomic_store_n(&state.turned_away, start, __ATOMIC_RELAXED);
         __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
         return false;
     }
@@ -68,19 +68,26 @@ bool keeping_write(uintptr_t start, struct slot_history history)
     return true;
 }
 
-/* True for a range that keeps pages while one that is reset more often was denied room: it makes place. */
-static bool loses_contest(uint32_t now, uint32_t interval, const struct slot_history *history)
+/* How many pages must be left to a range that was denied them and is reset more than twice as often. One that
+   was never seen before keeps what it has, and takes no more. */
+static uint64_t pages_reserved(uint64_t now, uint32_t interval, const struct slot_history *history,
+                               bool known)
 {
-    return history->kept && is_before(now, __atomic_load_n(&state.contest_until, __ATOMIC_RELAXED)) &&
-           interval / 2 > __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED);
+    if (now >= __atomic_load_n(&state.contest_until, __ATOMIC_RELAXED))
+        return 0;
+    if (known ? interval / 2 <= __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED)
+              : history->kept != 0)
+        return 0;
+    return __atomic_load_n(&state.contest_pages, __ATOMIC_RELAXED);
 }
 
-static void enter_contest(uint32_t now, uint32_t interval)
+static void enter_contest(uint64_t now, uint32_t interval, uint64_t pages)
 {
-    bool open = is_before(now, __atomic_load_n(&state.contest_until, __ATOMIC_RELAXED));
-    if (open && interval >= __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED))
+    bool open = now < __atomic_load_n(&state.contest_until, __ATOMIC_RELAXED);
+    if (open && interval > __atomic_load_n(&state.contest_interval, __ATOMIC_RELAXED))
         return;
     __atomic_store_n(&state.contest_interval, interval, __ATOMIC_RELAXED);
+    __atomic_store_n(&state.contest_pages, pages, __ATOMIC_RELAXED);
     __atomic_store_n(&state.contest_until, now + CONTEST_LASTS, __ATOMIC_RELAXED);
 }
 
@@ -89,16 +96,19 @@ uint64_t keeping_room(struct slot_history *history)
     uint64_t total = counters_kept_total(), own = (uint64_t)history->kept * PAGE;
     if (__builtin_expect(total < state.budget / 2, 1))
         return (state.budget - total + own) / PAGE;
-    uint32_t now = now_ms(), before = history->last_used, interval = now - before;
-    uint64_t others = total > own ? total - own : 0, room = state.budget > others ? (state.budget - others) / PAGE : 0;
-    history->last_used = now;
-    if (before && loses_contest(now, interval, history))
-        return 0;
+    uint64_t now = now_ms();
+    uint64_t others = total > own ? total - own : 0,
+             room = state.budget > others ? (state.budget - others) / PAGE : 0;
+    bool known = history->last_used != 0;
+    uint32_t interval = (uint32_t)now - history->last_used;
+    history->last_used = (uint32_t)now;
+    uint64_t reserved = pages_reserved(now, interval, history, known);
+    room = room > reserved ? room - reserved : 0;
     if (room >= history->pages)
         return room;
     __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
-    if (before)
-        enter_contest(now, interval);
+    if (known && !reserved)
+        enter_contest(now, interval, history->pages);
     return room;
 }
 
@@ -113,40 +123,35 @@ bool keeping_should_be_reclaimable(void)
            counters_kept_total() > state.reclaimable_from;
 }
 
-static void look_for_pressure(uint32_t now)
+static void look_for_pressure(uint64_t now)
 {
-    uint64_t hits = memory_limit_hits(&state.group);
-    if (hits != __atomic_load_n(&state.limit_hits, __ATOMIC_RELAXED) || memory_is_contended())
+    if (memory_is_short(&state.group, &process.memory) || memory_is_contended(&process.memory))
         __atomic_store_n(&state.pressure_until, now + PRESSURE_LASTS, __ATOMIC_RELAXED);
-    __atomic_store_n(&state.limit_hits, hits, __ATOMIC_RELAXED);
 }
 
 bool keeping_under_pressure(bool turn)
 {
-    uint32_t until = __atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED);
+    uint64_t until = __atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED);
     if (__builtin_expect(!turn && !until, 1))
         return false;
     if (!state.heed_pressure || process.sandboxed)
         return false;
-    uint32_t now = now_ms(), asked = __atomic_load_n(&state.asked, __ATOMIC_RELAXED);
-    if (turn && !is_before(now, asked + PRESSURE_ASKED) &&
+    uint64_t now = now_ms(), asked = __atomic_load_n(&state.asked, __ATOMIC_RELAXED);
+    if (turn && now >= asked + PRESSURE_ASKED &&
         __atomic_compare_exchange_n(&state.asked, &asked, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         look_for_pressure(now);
     until = __atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED);
-    if (is_before(now, until))
+    if (now < until)
         return true;
     __atomic_store_n(&state.pressure_until, 0, __ATOMIC_RELAXED);
     return false;
 }
 
-void keeping_measure_again(void)
+static void measure_some(uint32_t *hand)
 {
     uintptr_t start;
     struct slot_history history;
-    if (__builtin_expect(!__atomic_load_n(&state.short_of_room, __ATOMIC_RELAXED), 1))
-        return;
-    __atomic_store_n(&state.short_of_room, false, __ATOMIC_RELAXED);
-    for (int i = 0; i < MEASURED_AT_ONCE && slot_next_kept(&start, &history); i++) {
+    for (int i = 0; i < MEASURED_AT_ONCE && slot_next_kept(hand, &start, &history); i++) {
         uintptr_t found_end;
         uint32_t scans = 0;
         long pages = pagemap_count(process.files.pagemap, start, start + (uintptr_t)history.pages * PAGE,
@@ -157,4 +162,18 @@ void keeping_measure_again(void)
         history.kept = (uint32_t)pages;
         keeping_write(start, history);
     }
+}
+
+void keeping_measure_again(void)
+{
+    if (__builtin_expect(!__atomic_load_n(&state.short_of_room, __ATOMIC_RELAXED), 1) &&
+        !keeping_should_be_reclaimable())
+        return;
+    __atomic_store_n(&state.short_of_room, false, __ATOMIC_RELAXED);
+    uintptr_t turned_away = __atomic_exchange_n(&state.turned_away, 0, __ATOMIC_RELAXED);
+    if (turned_away) {
+        uint32_t hand = slot_hand_for(turned_away);
+        measure_some(&hand);
+    }
+    measure_some(&state.hand);
 }

@@ -12,6 +12,9 @@
 /* Finds out what the budget amounts to here. Before main. */
 void keeping_start(const struct options *options);
 
+/* Opens what tells of a shortage of memory, once calls are served here: where pressure=on. Signal-safe. */
+void keeping_watch_memory(void);
+
 /* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the table is
    full of ranges that keep pages: the caller must then keep none. Signal-safe. */
 bool keeping_write(uintptr_t start, struct slot_history history);

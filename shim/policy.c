@@ -12,13 +12,14 @@ enum {
     READ = 200,   /* to have the kernel write it instead, from /dev/zero, */
     READ_PAGE = 60,
     FAULT = 855, /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = FAULT / RESTORE,
+    FAULTS_WORTH = 15, /* restores: somewhat fewer than time alone would say, for memory counts too */
     CHECK_AFTER = 24, /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
     REFUSED_MOST = 1,    /* or 2 where the kernel or the rules refuse: that may end at any time */
-    AUDIT_AFTER = 1,
-    AUDIT_AFTER_MOST = 8,
+    /* Pages that were given back in vain fault again: 40 restores each. After 512 resets that is a few percent. */
+    AUDIT_AFTER = 4,
+    AUDIT_AFTER_MOST = 10,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
 };
 

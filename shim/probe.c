@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -91,6 +92,7 @@ int probe_resets(void)
         prim_pread(files.zero, page, 0, 0);
     prim_copy_safely(&word, &word, 1);
     prim_madvise(0, 0, ADVICE_DONTNEED);
+    prim_madvise(0, 0, MADV_FREE);
     prim_call3(SYS_getdents64, -1, (long)page, 0);
     prim_call3(SYS_fstatfs, -1, (long)page, 0);
     prim_call6(SYS_mremap, 1, 0, 0, 0, 0, 0);

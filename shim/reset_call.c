@@ -84,19 +84,38 @@ struct service {
     bool timed;
     enum opening opening;
     struct slot_history history, before; /* as it is to be written, and as it was read */
+    uint32_t behind; /* pages that a longer reset from the same start kept, and that may lie behind this call's end */
 };
 
 /* By words: our own memcmp goes by bytes. */
-static bool is_unchanged(const struct service *service)
+static bool is_unchanged(const struct slot_history *history, const struct slot_history *before)
 {
-    const uint64_t *now = (const uint64_t *)&service->history, *then = (const uint64_t *)&service->before;
+    const uint64_t *now = (const uint64_t *)history, *then = (const uint64_t *)before;
     return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]) | (now[4] ^ then[4]));
 }
 _Static_assert(sizeof(struct slot_history) == 5 * sizeof(uint64_t), "is_unchanged compares it all");
 
-static bool remember(struct service *service)
+static bool remember(const struct service *service)
 {
-    return is_unchanged(service) || keeping_write(service->call->start, service->history);
+    struct slot_history history = service->history;
+    if (service->behind) {
+        history.kept += service->behind;
+        history.pages = service->before.pages;
+    }
+    return is_unchanged(&history, &service->before) || keeping_write(service->call->start, history);
+}
+
+/* What is remembered of the range that this call begins. */
+static void recall(struct service *service)
+{
+    struct slot_history *history = &service->history, *before = &service->before;
+    *history = *before = slot_read(service->call->start);
+    history->pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
+    if (before->pages > history->pages) {
+        uint32_t shorter = before->pages - history->pages;
+        service->behind = before->kept < shorter ? before->kept : shorter;
+    }
+    history->kept -= service->behind;
 }
 
 /* The real call over the whole range; nothing of it is kept then. */
@@ -150,11 +169,15 @@ static long give_back(struct service *service, struct work *work, enum reason wh
     return prim_madvise(service->call->start, service->length, service->advice);
 }
 
+/* The kernel refuses MADV_FREE where a file is mapped. */
+static bool can_be_reclaimable(const struct plan *plan)
+{
+    return plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE;
+}
+
 /* Lets the kernel take what a reset of anonymous memory keeps, when it needs it: zeroes follow either way. */
 static bool make_reclaimable(struct service *service, struct work *work)
 {
-    if (work->plan->count != 1 || work->plan->piece[0].image.kind != IMAGE_NONE)
-        return false;
     uintptr_t start = service->call->start;
     work->account.real_calls++;
     return prim_madvise(start, work->plan->piece[0].end - start, MADV_FREE) == 0;
@@ -228,6 +251,8 @@ static long serve(struct service *service, struct plan *plan)
         .expected = service->history.kept,
         .dirty = service->history.dirty,
     };
+    if (keeping_should_be_reclaimable() && !can_be_reclaimable(plan))
+        work.pages_most = 0;
     long error = work.learning ? look_around(service, &work) : 0;
     if (!error && service->opening == OPEN_LOOK && !work.touched) {
         policy_close(&service->history, OPEN_LOOK, &(struct findings){0});
@@ -268,8 +293,7 @@ static long open_and_serve(struct service *service)
     bool automatic = !process.rules.any_forced;
     enum reason why = REASON_COUNT;
     struct plan plan;
-    service->before = service->history = slot_read(service->call->start);
-    service->history.pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
+    recall(service);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
     service->opening = automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;

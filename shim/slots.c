@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { SETS_BITS = 11, WAYS = 4, WORDS = sizeof(struct slot_history) / sizeof(uint64_t), ROUND_STEP = 64 };
+enum { SETS_BITS = 11, WAYS = SLOT_WAYS, WORDS = sizeof(struct slot_history) / sizeof(uint64_t), ROUND_STEP = 64 };
 
 /* check ties the words together: those of two writers do not fit. No writer ever claims an entry, so none can be
    left claimed. The first word holds what is kept, and is only ever exchanged: what goes in and what comes out
@@ -87,11 +87,15 @@ bool slot_write(uintptr_t start, struct slot_history history, struct slot_histor
     return true;
 }
 
-bool slot_next_kept(uintptr_t *start, struct slot_history *history)
+uint32_t slot_hand_for(uintptr_t start)
 {
-    static uint32_t hand;
+    return (uint32_t)(set_of(start) - entries[0]);
+}
+
+bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history)
+{
     for (unsigned i = 0; i < ROUND_STEP; i++) {
-        uint32_t at = __atomic_fetch_add(&hand, 1, __ATOMIC_RELAXED) % (WAYS << SETS_BITS);
+        uint32_t at = __atomic_fetch_add(hand, 1, __ATOMIC_RELAXED) % (WAYS << SETS_BITS);
         if (read_entry(&entries[at / WAYS][at % WAYS], start, history) && history->kept)
             return true;
     }

@@ -16,8 +16,12 @@ struct slot_history slot_read(uintptr_t start);
    table it takes the place of a range that keeps nothing. False, and nothing is written, where all keep some. */
 bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced);
 
-/* Goes round the table: the next range that keeps pages. False when none of the next few does. */
-bool slot_next_kept(uintptr_t *start, struct slot_history *history);
+/* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does. */
+bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history);
+
+/* A hand that first meets the SLOT_WAYS entries in one of which this start is or would be. */
+uint32_t slot_hand_for(uintptr_t start);
+enum { SLOT_WAYS = 4 };
 
 void slots_clear(void);
 

@@ -161,6 +161,7 @@ static void begin_serving(bool filtered)
         cannot_serve(found.reason, found.why);
         return;
     }
+    keeping_watch_memory();
     /* Unless an earlier constructor did something that forbids it. */
     uint32_t not_ready = REASON_not_ready;
     __atomic_compare_exchange_n(&process.standing, &not_ready, REASON_COUNT, false, __ATOMIC_ACQ_REL,

@@ -10,6 +10,7 @@ struct state process = {
     .standing = REASON_not_ready,
     .live = -1,
     .files = {-1, -1, -1},
+    .memory = {-1, -1, -1},
 };
 
 bool state_is_ours(void)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "scan/files.h"
+#include "scan/memory.h"
 #include "shim/counters.h"
 #include "shim/options.h"
 #include "shim/rules.h"
@@ -31,6 +32,7 @@ struct state {
     uint32_t *fork_mark;   /* a page that a fork child finds zeroed, once serving is set up */
     int live;              /* descriptor of the live file, or -1 */
     struct scan_files files;
+    struct memory_files memory;
     struct options options;
     struct rules rules;
 };

@@ -36,10 +36,10 @@ static struct numbers find_numbers(void)
     return numbers;
 }
 
-/* pagemap, maps, zero and the live file. */
+/* pagemap, maps, zero and the live file; what tells of memory pressure, and a cgroup's two files. */
 #define FIND(found)                                                                                          \
     struct numbers found = find_numbers();                                                                   \
-    EXPECT(found.count == 4)
+    EXPECT(found.count >= 4 && found.count <= 7)
 
 static bool is_open(int fd)
 {
@@ -114,6 +114,7 @@ static int closed_from(void)
 /* Every number is free for the program's use. */
 static int taken_over(void)
 {
+    unsigned before = find_numbers().count;
     for (int way = 0; way < 4; way++) {
         FIND(ours);
         for (unsigned i = 0; i < ours.count; i++) {
@@ -131,7 +132,7 @@ static int taken_over(void)
             EXPECT(is_served());
         }
     }
-    EXPECT(find_numbers().count == 4);
+    EXPECT(find_numbers().count == before);
     return CASE_PASSED;
 }
 
@@ -168,7 +169,7 @@ static int failed_takeover(void)
     for (unsigned i = 0; i < ours.count; i++)
         EXPECT(dup2(899, ours.fd[i]) == -1 && errno == EBADF);
     EXPECT(is_served());
-    EXPECT(find_numbers().count == 4);
+    EXPECT(find_numbers().count == ours.count);
     return CASE_PASSED;
 }
 

@@ -39,33 +39,65 @@ static long word_count(const char *header, const char *key)
     return words;
 }
 
-uint64_t counter_of(pid_t pid, const char *name)
+struct live {
+    unsigned blocks, offset, words;
+    char bytes[LIVE_BYTES];
+};
+
+static const struct live *read_live(pid_t pid)
 {
-    static char bytes[LIVE_BYTES];
+    static struct live live;
     char path[512];
     snprintf(path, sizeof path, "%s/%d", getenv("PLACE_LIVE"), (int)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, bytes, sizeof bytes - 1);
+    ssize_t length = fd < 0 ? -1 : read(fd, live.bytes, sizeof live.bytes - 1);
     close(fd);
-    unsigned blocks, offset, words;
-    const char *line = length < HEADER ? NULL : strstr(bytes, "\nblocks ");
-    if (!line || sscanf(line, "\nblocks %u %u %u", &blocks, &offset, &words) != 3) {
+    const char *line = length < HEADER ? NULL : strstr(live.bytes, "\nblocks ");
+    if (!line || sscanf(line, "\nblocks %u %u %u", &live.blocks, &live.offset, &live.words) != 3) {
         fprintf(stderr, "no live file %s\n", path);
-        return UINT64_MAX;
+        return NULL;
     }
+    return &live;
+}
+
+static uint64_t sum_of(const struct live *live, size_t index)
+{
+    uint64_t sum = 0, value;
+    for (unsigned i = 0; i < live->blocks; i++) {
+        memcpy(&value, live->bytes + live->offset + (i * live->words + index) * sizeof value, sizeof value);
+        sum += value;
+    }
+    return sum;
+}
+
+uint64_t counter_of(pid_t pid, const char *name)
+{
+    const struct live *live = read_live(pid);
+    if (!live)
+        return UINT64_MAX;
     bool reason = strncmp(name, "declined.", 9) == 0;
     const char *word = reason ? name + 9 : name;
-    long index = word_index(bytes, reason ? "\ndeclined" : "\ncounters", word, strlen(word));
+    long index = word_index(live->bytes, reason ? "\ndeclined" : "\ncounters", word, strlen(word));
     if (index < 0) {
         fprintf(stderr, "no counter %s\n", name);
         return UINT64_MAX;
     }
-    index += reason ? word_count(bytes, "\ncounters") : 0;
-    uint64_t sum = 0, value;
-    for (unsigned i = 0; i < blocks; i++) {
-        memcpy(&value, bytes + offset + (i * words + (size_t)index) * sizeof value, sizeof value);
-        sum += value;
-    }
+    index += reason ? word_count(live->bytes, "\ncounters") : 0;
+    return sum_of(live, (size_t)index);
+}
+
+uint64_t kept_bytes(void)
+{
+    enum { RULE_WORDS = 4, KEPT_WORD = 3 };
+    const struct live *live = read_live(getpid());
+    unsigned rules = 0;
+    const char *line = live ? strstr(live->bytes, "\nrules ") : NULL;
+    if (!line || sscanf(line, "\nrules %u", &rules) != 1)
+        return UINT64_MAX;
+    size_t first = (size_t)(word_count(live->bytes, "\ncounters") + word_count(live->bytes, "\ndeclined"));
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < rules; i++)
+        sum += sum_of(live, first + i * RULE_WORDS + KEPT_WORD);
     return sum;
 }
 

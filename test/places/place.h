@@ -24,6 +24,8 @@ int place_main(int argc, char **argv, const struct place_case *cases, size_t cou
 /* A counter of this process, or `declined.REASON`, as its live file has it: exact after every call. */
 uint64_t counter(const char *name);
 uint64_t counter_of(pid_t pid, const char *name);
+/* Bytes that this process's resets left resident, as they are counted. */
+uint64_t kept_bytes(void);
 
 /* Fresh private anonymous memory, written to its last byte. */
 unsigned char *dirty_memory(size_t length);

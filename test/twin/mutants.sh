@@ -7,6 +7,8 @@ twin=$top_builddir/test/twin/twin
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 missed=0
+# Where hooks.so is looked for.
+[ ! -f "$top_builddir/.libs/hooks.so" ] || cp "$top_builddir/.libs/hooks.so" "$folder"
 
 build() { # build SOURCES LIBRARY
     (cd "$1" && $CC -shared -fPIC -std=gnu17 -O1 -D_GNU_SOURCE -I. -fvisibility=hidden -mgeneral-regs-only \

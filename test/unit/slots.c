@@ -47,10 +47,16 @@ Test(slots, no_kept_page_is_lost)
     uintptr_t start;
     struct slot_history found;
     int64_t walked = 0;
+    uint32_t hand = 0;
     for (int i = 0; i < 20000; i++)
-        if (slot_next_kept(&start, &found))
+        if (slot_next_kept(&hand, &start, &found))
             cr_assert(walked += slot_read(start).kept == found.kept);
     cr_assert(walked > 5000);
+    hand = slot_hand_for(0x10000000 + 99 * 4096);
+    bool met = false;
+    for (int i = 0; i < SLOT_WAYS; i++)
+        met = (slot_next_kept(&hand, &start, &found) && start == 0x10000000 + 99 * 4096) || met;
+    cr_assert(met);
 }
 
 enum { WRITERS = 3, ADDRESSES = 8192, ROUNDS = 60 };

@@ -1,0 +1,171 @@
+/* What resets keep stays within the budget, goes to the ranges that are reset most, and is given back by
+   memory that went away unseen. Nothing here is timed: counts, with wide margins. */
+#include "test/places/place.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MIB = 1 << 20, BUDGET = 64 * MIB, SLOTS = 1000, SLACK = 8 * MIB };
+
+static unsigned char *slot[SLOTS];
+
+static void map_slots(size_t from, size_t to, size_t length)
+{
+    for (size_t i = from; i < to; i++) {
+        slot[i] = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (slot[i] == MAP_FAILED)
+            exit(CASE_FAILED);
+        madvise(slot[i], length, MADV_NOHUGEPAGE);
+    }
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long size, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file || fscanf(file, "%lu %lu", &size, &resident) != 2)
+        exit(CASE_FAILED);
+    fclose(file);
+    return (uint64_t)resident * PLACE_PAGE;
+}
+
+/* False when what the program then sees is wrong: one byte of each cache line is looked at. */
+static bool use(size_t i, size_t length)
+{
+    unsigned differences = 0;
+    make_dirty(slot[i], length);
+    if (madvise(slot[i], length, MADV_DONTNEED) != 0)
+        return false;
+    for (size_t at = 0; at < length; at += 64)
+        differences |= slot[i][at];
+    return !differences;
+}
+
+static int uses_in_turn(void)
+{
+    map_slots(0, SLOTS, MIB);
+    uint64_t base = resident_bytes(), kept;
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < SLOTS; i++) {
+            EXPECT(use(i, MIB));
+            EXPECT((kept = kept_bytes()) <= BUDGET + MIB);
+        }
+        EXPECT(resident_bytes() <= base + BUDGET + MIB + SLACK);
+    }
+    EXPECT(kept >= BUDGET / 2);
+    return CASE_PASSED;
+}
+
+/* Of what a long reset keeps, a short one at the same place sees only the beginning. */
+static int short_resets_hide_nothing(void)
+{
+    map_slots(0, SLOTS, MIB);
+    uint64_t base = resident_bytes();
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = 0; i < SLOTS; i++)
+            EXPECT(use(i, MIB) && use(i, PLACE_PAGE));
+        EXPECT(resident_bytes() <= base + BUDGET + MIB + SLACK);
+    }
+    EXPECT(kept_bytes() >= BUDGET / 2);
+    return CASE_PASSED;
+}
+
+/* Cold slots come first and fill the budget; then come hot ones, each of which is reset before every next few
+   cold ones. Most of the hot resets are then served. */
+static int hot_come_late(size_t hot, size_t cold_between)
+{
+    enum { COLD = 150, ROUNDS = 450 };
+    map_slots(0, COLD + hot, MIB);
+    for (size_t i = 0; i < 3 * COLD; i++)
+        EXPECT(use(i % COLD, MIB));
+    EXPECT(kept_bytes() >= BUDGET / 2);
+    uint64_t served = 0;
+    for (size_t round = 0, next = 0; round < ROUNDS; round++) {
+        uint64_t before = counter("served");
+        for (size_t i = 0; i < hot; i++)
+            EXPECT(use(COLD + i, MIB));
+        served += round >= ROUNDS / 3 * 2 ? counter("served") - before : 0;
+        for (size_t i = 0; i < cold_between; i++)
+            EXPECT(use(next++ % COLD, MIB));
+    }
+    printf("%d of %zu resets of hot slots served\n", (int)served, hot * (ROUNDS / 3));
+    EXPECT(served >= hot * (ROUNDS / 3) / 2);
+    EXPECT(kept_bytes() >= BUDGET / 4);
+    return CASE_PASSED;
+}
+
+static int many_hot_come_late(void)
+{
+    return hot_come_late(16, 1);
+}
+
+static int one_hot_among_many_cold(void)
+{
+    return hot_come_late(1, 30);
+}
+
+static void unmap_unseen(void *start, size_t length)
+{
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_munmap), "D"(start), "S"(length)
+                     : "rcx", "r11", "memory");
+    if (result)
+        exit(CASE_FAILED);
+}
+
+/* After memory that kept much went away, is other memory served as if it had never been? */
+static int replaces_the_dead(size_t dead, size_t length, size_t live)
+{
+    enum { ROUNDS = 400 };
+    static unsigned char *old[1 << 15];
+    for (size_t i = 0; i < dead; i++) {
+        slot[0] = old[i] = dirty_memory(length);
+        EXPECT(use(0, length) && use(0, length) && use(0, length));
+    }
+    EXPECT(kept_bytes() >= BUDGET / 2);
+    map_slots(0, live, MIB); /* at other addresses */
+    for (size_t i = 0; i < dead; i++)
+        unmap_unseen(old[i], length);
+    uint64_t before = 0;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        before = round == ROUNDS / 2 ? counter("served") : before;
+        for (size_t i = 0; i < live; i++)
+            EXPECT(use(i, MIB));
+    }
+    uint64_t served = counter("served") - before;
+    printf("%d of %zu resets served\n", (int)served, live * ROUNDS / 2);
+    EXPECT(served >= live * ROUNDS / 2 / 2);
+    return CASE_PASSED;
+}
+
+static int unseen_unmappings_free_the_budget(void)
+{
+    return replaces_the_dead(64, MIB, 40);
+}
+
+/* Of one page each, more than are remembered: there is budget, but no place to remember more. */
+static int unseen_unmappings_free_the_table(void)
+{
+    return replaces_the_dead(20000, PLACE_PAGE, 4);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct place_case cases[] = {
+        {"uses_in_turn", NULL, "budget=64M", uses_in_turn},
+        {"uses_in_turn_scanned", "any,policy=scan", "budget=64M", uses_in_turn},
+        {"short_resets_hide_nothing", NULL, "budget=64M", short_resets_hide_nothing},
+        {"short_resets_hide_nothing_scanned", "any,policy=scan", "budget=64M", short_resets_hide_nothing},
+        {"many_hot_come_late", NULL, "budget=64M", many_hot_come_late},
+        {"many_hot_come_late_scanned", "any,policy=scan", "budget=64M", many_hot_come_late},
+        {"one_hot_among_many_cold", NULL, "budget=64M", one_hot_among_many_cold},
+        {"unseen_unmappings_free_the_budget", NULL, "budget=64M", unseen_unmappings_free_the_budget},
+        {"unseen_unmappings_free_the_table", "any,policy=scan", "budget=64M",
+         unseen_unmappings_free_the_table},
+    };
+    return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
