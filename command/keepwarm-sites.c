@@ -240,8 +240,10 @@ static int list_process(struct listing *l, const char *pid)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"mappings", no_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"mappings", no_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct listing l = {.first = true, .memory = -1};
     for (int option; (option = next_option(argc, argv, options, usage)) != -1;)
         if (option == 'j')

@@ -140,7 +140,8 @@ static bool is_movable(const ZydisDecodedInstruction *in, const ZydisDecodedOper
     return false;
 }
 
-/* mov constant,register; xor register,itself; mov register,rax; mov memory,rax: what a number's way into rax is traced by. */
+/* mov constant,register; xor register,itself; mov register,rax; mov memory,rax: what a number's way into rax
+ * is traced by. */
 static void trace_mov(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *ops, struct insn *insn)
 {
     if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER)

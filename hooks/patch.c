@@ -215,9 +215,8 @@ static bool make_jump(uint8_t *out, size_t length, const uint8_t *at, const uint
 
 static bool is_sound(const struct site *site)
 {
-    return site->reason == SITE_patchable &&
-           site->mov_length >= PATCH_JUMP_LENGTH && site->mov_length <= SITE_MOV_LONGEST &&
-           site->syscall >= site->mov + site->mov_length;
+    return site->reason == SITE_patchable && site->mov_length >= PATCH_JUMP_LENGTH &&
+           site->mov_length <= SITE_MOV_LONGEST && site->syscall >= site->mov + site->mov_length;
 }
 
 enum site_reason patch_site(uint8_t *mov, const uint8_t *expected, const struct site *site,
@@ -235,7 +234,8 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
                             const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    if (!is_sound(site) || !make_jump(jump, site->mov_length, mov, thunk) || memcmp(mov, jump, site->mov_length) != 0)
+    if (!is_sound(site) || !make_jump(jump, site->mov_length, mov, thunk) ||
+        memcmp(mov, jump, site->mov_length) != 0)
         return SITE_mismatch;
     return replace(mov, expected, site->mov_length, how);
 }
@@ -243,7 +243,8 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
 enum site_reason patch_entry(uint8_t *entry, const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    return make_jump(jump, PATCH_JUMP_LENGTH, entry, thunk) ? replace(entry, jump, PATCH_JUMP_LENGTH, how) : SITE_no_thunk;
+    return make_jump(jump, PATCH_JUMP_LENGTH, entry, thunk) ? replace(entry, jump, PATCH_JUMP_LENGTH, how)
+                                                            : SITE_no_thunk;
 }
 
 enum patch_how patch_how_now(void)

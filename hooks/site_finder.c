@@ -7,9 +7,9 @@
  *      syscall     │        stays: a thunk that declines jumps here, and so may anyone else
  *
  * A branch to the mov takes the jump, a branch to what is between or to the syscall itself runs the untouched
- * originals: all are correct calls. Where something in between cannot be copied, a branch say, the jump takes the place
- * of a later instruction of that length: the number is in rax by then. Only a branch into the middle of an instruction would see torn bytes:
- * target_inside.
+ * originals: all are correct calls. Where something in between cannot be copied, a branch say, the jump takes
+ * the place of a later instruction of that length: the number is in rax by then. Only a branch into the
+ * middle of an instruction would see torn bytes: target_inside.
  */
 #include "hooks/site_finder.h"
 
@@ -109,7 +109,7 @@ static uint8_t mov_at(const struct view *v, uint32_t at, uint16_t *number)
 {
     const uint8_t *p = v->code + at;
     uint32_t left = v->size - at, constant;
-    bool is_short = p[0] == 0xb8;                                            /* gcc, clang, rustc */
+    bool is_short = p[0] == 0xb8;                                  /* gcc, clang, rustc */
     bool is_long = left >= 3 && memcmp(p, "\x48\xc7\xc0", 3) == 0; /* Go's assembler */
     uint8_t length = is_short ? 5 : SITE_MOV_LONGEST;
     if ((!is_short && !is_long) || left < length)
@@ -231,8 +231,9 @@ static void settle(const struct view *v, struct site *site, const struct late *l
 {
     if (site->reason == SITE_patchable && is_far(site))
         site->reason = SITE_distance;
-    bool helps = site->reason == SITE_branch || site->reason == SITE_stack || site->reason == SITE_rip_relative ||
-                 site->reason == SITE_endbr || site->reason == SITE_instruction || site->reason == SITE_distance;
+    bool helps = site->reason == SITE_branch || site->reason == SITE_stack ||
+                 site->reason == SITE_rip_relative || site->reason == SITE_endbr ||
+                 site->reason == SITE_instruction || site->reason == SITE_distance;
     if (helps && late->at != v->size && late->at != site->mov) {
         site->mov = late->at;
         site->mov_length = late->length;
@@ -385,7 +386,8 @@ static void find_others(struct view *v)
 size_t site_find(enum site_calls calls, const uint8_t *code, uint32_t size, const uint32_t *targets,
                  size_t target_count, uint8_t *marks, struct site *sites, size_t most)
 {
-    struct view v = {.calls = calls, .code = code, .size = size, .marks = marks, .sites = sites, .most = most};
+    struct view v = {
+        .calls = calls, .code = code, .size = size, .marks = marks, .sites = sites, .most = most};
     if (size == 0)
         return 0;
     flow(&v, targets, target_count);

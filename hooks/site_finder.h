@@ -24,8 +24,9 @@ enum {
     SITE_BETWEEN_BYTES = 48,
 };
 
-/* One call. `mov` is the instruction that can become a jump: the one that puts the number into rax, or, where that will
-   not do, a later one before the syscall. For a refused site it is the one with the number, of whatever kind. */
+/* One call. `mov` is the instruction that can become a jump: the one that puts the number into rax, or, where
+   that will not do, a later one before the syscall. For a refused site it is the one with the number, of
+   whatever kind. */
 struct site {
     uint32_t mov; /* its offset from the start of the bytes */
     uint32_t
@@ -36,12 +37,12 @@ struct site {
     uint8_t reason;     /* enum site_reason: SITE_patchable, or why not */
 };
 
-/* Finds the sites of `calls` in the function whose first instruction is code[0] and whose last byte is code[size - 1].
-   `targets`, which may be NULL when `target_count` is 0, are further offsets at which instructions are known
-   to begin (a switch's cases, landing pads); offsets past the end are ignored. Code is followed from the
-   start and from them, so that data between instructions is never taken for code. `marks` is scratch memory
-   of `size` bytes that the caller owns; its content before and after means nothing. Writes at most `most`
-   sites, ordered by address, and returns how many there are, which may be more. */
+/* Finds the sites of `calls` in the function whose first instruction is code[0] and whose last byte is
+   code[size - 1]. `targets`, which may be NULL when `target_count` is 0, are further offsets at which
+   instructions are known to begin (a switch's cases, landing pads); offsets past the end are ignored. Code is
+   followed from the start and from them, so that data between instructions is never taken for code. `marks`
+   is scratch memory of `size` bytes that the caller owns; its content before and after means nothing. Writes
+   at most `most` sites, ordered by address, and returns how many there are, which may be more. */
 size_t site_find(enum site_calls calls, const uint8_t *code, uint32_t size, const uint32_t *targets,
                  size_t target_count, uint8_t *marks, struct site *sites, size_t most);
 

@@ -80,9 +80,8 @@ static size_t find(struct lister *l, const struct elf_extent *function, const ui
         l->marks = marks;
         l->room = function->size;
     }
-    size_t count =
-        site_find(l->calls, code, (uint32_t)function->size, targets, target_count, l->marks, sites,
-                  SITES_A_FUNCTION);
+    size_t count = site_find(l->calls, code, (uint32_t)function->size, targets, target_count, l->marks, sites,
+                             SITES_A_FUNCTION);
     return count < SITES_A_FUNCTION ? count : SITES_A_FUNCTION;
 }
 
@@ -122,8 +121,8 @@ static void add_switches(struct lister *l, const struct elf_extent *function, st
     }
 }
 
-/* One unwind entry may cover several hand-written functions: a symbol inside it is a second known start. What is reached
-   through a switch is known by its table. */
+/* One unwind entry may cover several hand-written functions: a symbol inside it is a second known start. What
+   is reached through a switch is known by its table. */
 static size_t find_with_targets(struct lister *l, const struct elf_extent *function, struct site *sites)
 {
     struct targets targets = {.count = 0};

@@ -19,9 +19,9 @@ struct file_site {
     uint8_t reason; /* enum site_reason */
 };
 
-/* Calls `each` for every inline site of `calls`, patchable or refused, in address order within a segment, until it
-   returns false. Returns 0, or -ENOMEM when there was no memory to look into some function (the rest was
-   still looked at). */
+/* Calls `each` for every inline site of `calls`, patchable or refused, in address order within a segment,
+   until it returns false. Returns 0, or -ENOMEM when there was no memory to look into some function (the rest
+   was still looked at). */
 int site_list(const struct elf_file *file, enum site_calls calls,
               bool (*each)(void *context, const struct file_site *site), void *context);
 

@@ -1,5 +1,5 @@
-/* The system calls whose inline sites are looked for: the one table from which finder, listings and decisions come.
-   CALL(name, number). */
+/* The system calls whose inline sites are looked for: the one table from which finder, listings and decisions
+   come. CALL(name, number). */
 #ifndef HOOKS_SITE_NUMBERS_H
 #define HOOKS_SITE_NUMBERS_H
 

@@ -132,7 +132,8 @@ static bool survey(const struct plan *plan, uint32_t *matched, bool *cached, enu
 /* Does the kernel's answer tell of the mappings at all? */
 static bool is_about_mappings(enum reason reason)
 {
-    return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp && reason != REASON_no_maps;
+    return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp &&
+           reason != REASON_no_maps;
 }
 
 /* The piece's content at a position: NULL where it is zeroes. */
@@ -160,7 +161,8 @@ static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t s
     return i == a->count && j == b->count;
 }
 
-/* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the same. */
+/* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the
+ * same. */
 static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
                                                      const struct plan *plan)
 {
@@ -183,7 +185,8 @@ static enum reason ask_kernel(const struct call *call, int advice, struct plan *
 enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
-    bool remembers = process.rules.any_cached || !process.procmap, verifies = process.options.mode == MODE_VERIFY;
+    bool remembers = process.rules.any_cached || !process.procmap,
+         verifies = process.options.mode == MODE_VERIFY;
     enum reason first;
     *matched = 0;
     if (remembers && !verifies && plan_cache_find(&key, plan)) {

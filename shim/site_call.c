@@ -64,8 +64,8 @@ static bool maps_over_stack(const struct hook_call *call)
     return covers_stack(call, (uintptr_t)a[0], length);
 }
 
-/* A call that may take the stack away is the host's own to make, with nothing pushed. Nothing is forgotten after it,
-   which would matter only to a thread that resets the stack of this one while it runs on it. */
+/* A call that may take the stack away is the host's own to make, with nothing pushed. Nothing is forgotten
+   after it, which would matter only to a thread that resets the stack of this one while it runs on it. */
 static int decide_mapping(struct hook_call *call)
 {
     if (!mapping_is_remembered() || !site_is_mapping((uint64_t)call->number))

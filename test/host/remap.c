@@ -1,6 +1,7 @@
-/* remap ROUTE: changes the mapping of a range between its resets, in every way, each by a call that goes by ROUTE, and
-   prints what the resets returned and left. The same lines must come out with keepwarm and without.
-   ROUTE: libc, syscall, inline (as compilers make them), hidden (no number near the instruction: nothing finds it). */
+/* remap ROUTE: changes the mapping of a range between its resets, in every way, each by a call that goes by
+   ROUTE, and prints what the resets returned and left. The same lines must come out with keepwarm and
+   without. ROUTE: libc, syscall, inline (as compilers make them), hidden (no number near the instruction:
+   nothing finds it). */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -141,7 +142,8 @@ static unsigned long content(void)
     unsigned long sum = 0;
     for (int page = 0; page < PAGES; page++) {
         unsigned char bytes[PAGE_BYTES];
-        struct iovec local = {bytes, sizeof bytes}, remote = {(void *)(range + page * PAGE_BYTES), sizeof bytes};
+        struct iovec local = {bytes, sizeof bytes},
+                     remote = {(void *)(range + page * PAGE_BYTES), sizeof bytes};
         bool readable = process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == PAGE_BYTES;
         sum = sum * 31 + (readable ? 0 : 7);
         for (int i = 0; readable && i < PAGE_BYTES; i += 64)
@@ -155,7 +157,8 @@ static void dirty(int value)
     char bytes[PAGE_BYTES];
     memset(bytes, value, sizeof bytes);
     for (int page = 0; page < PAGES; page++) {
-        struct iovec local = {bytes, sizeof bytes}, remote = {(void *)(range + page * PAGE_BYTES), sizeof bytes};
+        struct iovec local = {bytes, sizeof bytes},
+                     remote = {(void *)(range + page * PAGE_BYTES), sizeof bytes};
         process_vm_writev(getpid(), &local, 1, &remote, 1, 0);
     }
 }
@@ -182,7 +185,8 @@ static long replace_by_file(void)
 
 static long replace_by_shared(void)
 {
-    return by(SYS_mmap, range, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != range;
+    return by(SYS_mmap, range, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+           range;
 }
 
 static long unmap_part(void)
@@ -193,7 +197,9 @@ static long unmap_part(void)
 static long unmap_and_map(void)
 {
     long result = by(SYS_munmap, range, SIZE, 0, 0, 0, 0);
-    return result ? result : by(SYS_mmap, range, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != range;
+    return result ? result
+                  : by(SYS_mmap, range, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) !=
+                        range;
 }
 
 static long protect(void)
@@ -251,12 +257,18 @@ static long attach(void)
 static const struct {
     const char *name;
     long (*change)(void);
-} changes[] = {{"replace_by_file", replace_by_file}, {"replace_by_shared", replace_by_shared},
-               {"unmap_part", unmap_part},           {"unmap_and_map", unmap_and_map},
-               {"protect", protect},                 {"protect_part", protect_part},
-               {"protect_by_key", protect_by_key},   {"move_in", move_in},
-               {"move_out", move_out},               {"shrink", shrink},
-               {"lock", lock},                       {"lock_on_fault", lock_on_fault},
+} changes[] = {{"replace_by_file", replace_by_file},
+               {"replace_by_shared", replace_by_shared},
+               {"unmap_part", unmap_part},
+               {"unmap_and_map", unmap_and_map},
+               {"protect", protect},
+               {"protect_part", protect_part},
+               {"protect_by_key", protect_by_key},
+               {"move_in", move_in},
+               {"move_out", move_out},
+               {"shrink", shrink},
+               {"lock", lock},
+               {"lock_on_fault", lock_on_fault},
                {"attach", attach}};
 
 /* ---- a thread that takes its own stack away ---- */
@@ -278,7 +290,8 @@ static void unmap_own_stack(void)
     must(stack != MAP_FAILED, "map a stack");
     int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
                 CLONE_CHILD_CLEARTID;
-    must(clone(leave_with_stack, (char *)stack + SIZE, flags, stack, NULL, NULL, (int *)(uintptr_t)&living) > 0,
+    must(clone(leave_with_stack, (char *)stack + SIZE, flags, stack, NULL, NULL, (int *)(uintptr_t)&living) >
+             0,
          "clone");
     for (int i = 0; living && i < 2000; i++)
         usleep(1000);

@@ -48,7 +48,8 @@ struct scan_arg {
 #define IOCTL_PAGEMAP_SCAN _IOWR('f', 16, struct scan_arg)
 #define IOCTL_PROCMAP_QUERY _IOC(_IOC_READ | _IOC_WRITE, 'f', 17, 104)
 
-/* Result as the kernel gives it: -errno on failure. The number comes out of memory, so that no hook finds it. */
+/* Result as the kernel gives it: -errno on failure. The number comes out of memory, so that no hook finds it.
+ */
 static inline long raw_call(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d;

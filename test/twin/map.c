@@ -80,7 +80,7 @@ void op_map_over(struct pair *pair)
     for (int side = REAL; side <= LIBRARY; side++) {
         void *at = pair->at[side] + first * PAGE;
         void *got = route_mmap(at, (end - first) * PAGE, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         outcome[side] = took(got == at ? 0 : -1);
     }
     if (same("mmap", outcome[REAL], outcome[LIBRARY]))

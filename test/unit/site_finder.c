@@ -15,7 +15,8 @@ static size_t find(const struct pattern *p, struct site *sites, size_t most, int
     cr_assert(code && marks);
     memcpy(code, p->code, p->size);
     memset(marks, scratch, p->size);
-    size_t count = site_find(SITE_CALLS_RESETS, code, (uint32_t)p->size, &p->target.at, p->target.count, marks, sites, most);
+    size_t count = site_find(SITE_CALLS_RESETS, code, (uint32_t)p->size, &p->target.at, p->target.count,
+                             marks, sites, most);
     free(marks);
     free(code);
     return count;
@@ -46,14 +47,15 @@ Test(site_finder, patterns)
 Test(site_finder, numbers)
 {
     for (size_t i = 0; i < site_numbers_count(SITE_CALLS_ALL); i++) {
-        uint8_t low = (uint8_t)site_numbers[i].number, high = (uint8_t)(site_numbers[i].number >> 8), marks[16];
+        uint8_t low = (uint8_t)site_numbers[i].number, high = (uint8_t)(site_numbers[i].number >> 8),
+                marks[16];
         const uint8_t forms[][10] = {{0xb8, low, high, 0, 0, 0x0f, 0x05, 0xc3},
                                      {0x48, 0xc7, 0xc0, low, high, 0, 0, 0x0f, 0x05, 0xc3},
                                      {0xbb, low, high, 0, 0, 0x89, 0xd8, 0x0f, 0x05, 0xc3}};
         for (unsigned form = 0; form < 3; form++) {
             struct site site = {0};
-            cr_expect_eq(site_find(SITE_CALLS_ALL, forms[form], 10, NULL, 0, marks, &site, 1), 1u, "%s, form %u",
-                         site_numbers[i].name, form);
+            cr_expect_eq(site_find(SITE_CALLS_ALL, forms[form], 10, NULL, 0, marks, &site, 1), 1u,
+                         "%s, form %u", site_numbers[i].name, form);
             cr_expect(site.number == site_numbers[i].number &&
                           site.reason == (form == 2 ? SITE_register : SITE_patchable),
                       "%s, form %u: %s", site_numbers[i].name, form, site_reason_name(site.reason));
@@ -61,7 +63,8 @@ Test(site_finder, numbers)
                          (size_t)!site_is_mapping(site_numbers[i].number), "%s", site_numbers[i].name);
         }
     }
-    cr_expect(!site_is_mapping(60) && !site_is_mapping(SITE_CALL_madvise) && site_is_mapping(SITE_CALL_mremap));
+    cr_expect(!site_is_mapping(60) && !site_is_mapping(SITE_CALL_madvise) &&
+              site_is_mapping(SITE_CALL_mremap));
     cr_expect_str_eq(site_call_name(SITE_CALL_munmap), "munmap");
     cr_expect_str_eq(site_call_name(60), "?");
 }

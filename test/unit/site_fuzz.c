@@ -64,9 +64,11 @@ static void check(const uint8_t *input, size_t size)
         exit(1);
     memcpy(code, input + 1 + 2 * target_count, size);
     memset(marks, 0, size);
-    size_t count = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size, targets, target_count, marks, sites, MOST);
+    size_t count = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size, targets,
+                             target_count, marks, sites, MOST);
     memset(marks, 0xa5, size);
-    size_t count_again = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size, targets, target_count, marks, again, MOST / 2);
+    size_t count_again = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size,
+                                   targets, target_count, marks, again, MOST / 2);
     if (count != count_again)
         fail("the scratch memory's content or the room for sites changed the answer", code, size);
     for (size_t i = 0; i < count && i < MOST; i++) {
