@@ -65,7 +65,7 @@ static void look_at(struct search *s, const char *path)
     s->is_libc = soname && (strcmp(soname, "libc.so.6") == 0 || strncmp(soname, "ld-linux", 8) == 0);
     if (!s->is_libc) {
         elf_slots(&file, note_slot, s);
-        site_list(&file, note_site, s);
+        site_list(&file, SITE_CALLS_RESETS, note_site, s);
     }
     elf_file_close(&file);
 }

@@ -18,6 +18,7 @@ struct listing {
     const char *object;
     const struct elf_file *file;
     bool json, first, is_libc;
+    enum site_calls calls;
     int memory;    /* /proc/PID/mem, or -1 */
     uint64_t bias; /* what to add to the file's addresses for the process's */
     unsigned places, patchable;
@@ -26,12 +27,14 @@ struct listing {
 const char program_name[] = "keepwarm sites";
 
 static const char usage[] =
-    "usage: keepwarm sites [--json] FILE|PID\n"
+    "usage: keepwarm sites [--json] [--mappings] FILE|PID\n"
     "Lists every place in FILE, or in the objects of process PID, that calls madvise or process_madvise.\n"
     "FILE is not run. A name of digits only is a PID; write ./123 for a file of that name.\n"
     "\n"
-    "  --json  one JSON document instead of lines\n"
-    "  --help  this text\n"
+    "  --json      one JSON document instead of lines\n"
+    "  --mappings  also the inline mapping calls (mmap, munmap, mprotect, mremap and the like), which are\n"
+    "              patched where a rule says vma=cache\n"
+    "  --help      this text\n"
     "\n"
     "Columns: object, address (in the file; for a PID in memory), symbol, kind, call, bytes, verdict, "
     "reason.\n"
@@ -123,7 +126,7 @@ static bool print_site(void *context, const struct file_site *site)
     struct place place = {.address = site->mov + l->bias,
                           .symbol = named ? function.name : NULL,
                           .kind = l->is_libc ? "libc" : "inline",
-                          .call = site->number == SITE_MADVISE ? "madvise" : "process_madvise",
+                          .call = site_call_name(site->number),
                           .verdict = is_patched(l, site) ? "patched"
                                      : patchable         ? "patch"
                                                          : "leave",
@@ -142,7 +145,7 @@ static void list_object(struct listing *l, const struct elf_file *file, const ch
     l->file = file;
     l->is_libc = soname && strcmp(soname, "libc.so.6") == 0;
     elf_slots(file, print_slot, l);
-    if (site_list(file, print_site, l) < 0)
+    if (site_list(file, l->calls, print_site, l) < 0)
         failure("%s: not enough memory for some functions", name);
 }
 
@@ -237,11 +240,16 @@ static int list_process(struct listing *l, const char *pid)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"mappings", no_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     struct listing l = {.first = true, .memory = -1};
-    while (next_option(argc, argv, options, usage) != -1)
-        l.json = true;
+    for (int option; (option = next_option(argc, argv, options, usage)) != -1;)
+        if (option == 'j')
+            l.json = true;
+        else
+            l.calls = SITE_CALLS_ALL;
     if (argc - optind != 1)
         return failure("give one FILE or PID; --help tells more");
     const char *what = argv[optind];

@@ -140,7 +140,8 @@ static bool is_movable(const ZydisDecodedInstruction *in, const ZydisDecodedOper
     return false;
 }
 
-/* mov constant,register; xor register,itself; mov register,rax: what a number's way into rax is traced by. */
+/* mov constant,register; xor register,itself; mov register,rax; mov memory,rax: what a number's way into rax
+ * is traced by. */
 static void trace_mov(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *ops, struct insn *insn)
 {
     if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER)
@@ -161,6 +162,8 @@ static void trace_mov(const ZydisDecodedInstruction *in, const ZydisDecodedOpera
             insn->constant &= (UINT64_C(1) << ops[0].size) - 1;
     } else if (ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER && into == INSN_RAX && ops[0].size >= 32) {
         insn->rax_copied_from = general(ops[1].reg.value);
+    } else if (ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY && into == INSN_RAX && ops[0].size >= 32) {
+        insn->rax_loaded = true;
     }
 }
 

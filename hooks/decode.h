@@ -32,6 +32,7 @@ struct insn {
     int8_t constant_into;   /* general register (0..15) set to a constant, by a mov or an xor with itself; or
                                none */
     uint64_t constant;      /* that constant, zero-extended as the register is */
+    bool rax_loaded;        /* a plain mov from memory replaces rax or eax */
     int8_t rax_copied_from; /* general register that a plain mov copies to rax or eax; or none */
 };
 

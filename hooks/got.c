@@ -73,7 +73,7 @@ static bool on_slot(void *context, const struct elf_slot *slot)
         if (reason == SITE_patchable && !store(address, ours))
             reason = SITE_unwritable;
         if (reason != SITE_patchable) {
-            work->left(work->context, address, kind, reason);
+            work->left(work->context, address, kind, SITE_CALL_madvise, reason);
             return true;
         }
         work->got++;

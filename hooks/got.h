@@ -17,7 +17,7 @@ struct got_work {
     /* A slot that is not yet resolved will lead to us: true only of the objects that were there at start. */
     bool lazy_is_ours;
     bool change; /* false: only count those that lead to us */
-    void (*left)(void *context, uint64_t address, const char *kind, unsigned reason);
+    void (*left)(void *context, uint64_t address, const char *kind, unsigned number, unsigned reason);
     void *context;
     unsigned plt, got;               /* results: lead to us already; changed */
     uint64_t witness, witness_value; /* one that was changed, and to what; 0: none */

@@ -136,11 +136,18 @@ struct report {
     const char *path;
 };
 
-static void on_left(void *context, uint64_t address, const char *kind, unsigned reason)
+static void on_left(void *context, uint64_t address, const char *kind, unsigned number, unsigned reason)
 {
     struct report *report = context;
-    struct hooks_unpatched place = {report->path, kind, site_reason_name(reason), site_reason_text(reason),
-                                    address};
+    struct hooks_unpatched place = {
+        .path = report->path,
+        .kind = kind,
+        .reason = site_reason_name(reason),
+        .text = site_reason_text(reason),
+        .address = address,
+        .call = number ? site_call_name(number) : NULL,
+        .maps = state.request.mappings && (!number || site_is_mapping(number)),
+    };
     report->object.unpatchable++;
     if (state.request.unpatched)
         state.request.unpatched(&place);
@@ -188,6 +195,7 @@ static bool patch_sites(struct object *o, const struct elf_file *file, bool entr
 {
     struct inline_work work = {
         .bias = o->bias,
+        .calls = state.request.mappings ? SITE_CALLS_ALL : SITE_CALLS_RESETS,
         .entries = entries,
         .how = patch_how_now(),
         .retry = seen->tries < TRIES_MOST,
@@ -195,7 +203,7 @@ static bool patch_sites(struct object *o, const struct elf_file *file, bool entr
         .context = report,
     };
     if (inline_patch(&work, file) < 0)
-        on_left(report, 0, entries ? "libc" : "inline", SITE_unreadable);
+        on_left(report, 0, entries ? "libc" : "inline", 0, SITE_unreadable);
     if (entries)
         report->object.libc = work.patched;
     else
@@ -250,7 +258,7 @@ static void watch_loader(struct object *o)
     report.object.path = report.path;
     if (reason == SITE_patchable || !report.path)
         return;
-    on_left(&report, _r_debug.r_brk, "loader", reason);
+    on_left(&report, _r_debug.r_brk, "loader", 0, reason);
     if (state.request.object)
         state.request.object(&report.object);
 }
@@ -273,7 +281,7 @@ static void hook_object(struct object *o, struct seen *seen)
         left = hook_file(o, &file, &report, seen);
         elf_file_close(&file);
     } else if (o->listed) { /* other mapped files need not be ELF at all */
-        on_left(&report, 0, "object", reason);
+        on_left(&report, 0, "object", 0, reason);
         if (state.moment == LATER &&
             seen->tries) { /* another may have been unloaded and this one loaded there */
             seen->tries--;

@@ -28,12 +28,15 @@ struct hooks_object {
 /* One place that was left alone. All strings are valid for ever. */
 struct hooks_unpatched {
     const char *path, *kind, *reason, *text;
+    const char *call; /* NULL: not known */
     uint64_t address; /* in memory; 0: the whole object */
+    bool maps;        /* it may change mappings, and those were asked for */
 };
 
 /* What is to be hooked, and whom to tell. The struct is copied; what it points to must stay. */
 struct hooks_request {
     unsigned kinds;                   /* enum hooks_kind, ored; 0: symbols only */
+    bool mappings;                    /* inline: also the calls that change mappings */
     bool rehearsal;                   /* also make every kind of system call that may come later */
     bool (*wanted)(const char *path); /* may this object's slots and inline sites be changed? */
     hook_decide *decide;              /* for inline and libc; also marks the object that is never touched */

@@ -28,12 +28,12 @@ static const char *kind_of(const struct inline_work *work)
 
 static void leave(const struct inline_work *work, const struct file_site *site, unsigned reason)
 {
-    work->left(work->context, site->mov + work->bias, kind_of(work), reason);
+    work->left(work->context, site->mov + work->bias, kind_of(work), site->number, reason);
 }
 
 static bool is_entry(const struct pass *pass, const struct file_site *site)
 {
-    uint64_t function = site->number == SITE_MADVISE ? pass->madvise : pass->process_madvise;
+    uint64_t function = site->number == SITE_CALL_madvise ? pass->madvise : pass->process_madvise;
     return function && site->mov >= function && site->mov - function <= ENTRY_MOV_MOST;
 }
 
@@ -43,7 +43,7 @@ static bool collect(void *context, const struct file_site *site)
     if (pass->work->entries) {
         if (!is_entry(pass, site))
             return true; /* another function's: it is not asked for, and need not be counted */
-        pass->has_madvise |= site->number == SITE_MADVISE;
+        pass->has_madvise |= site->number == SITE_CALL_madvise;
     }
     if (site->reason != SITE_patchable) {
         leave(pass->work, site, site->reason);
@@ -146,11 +146,11 @@ int inline_patch(struct inline_work *work, const struct elf_file *file)
         elf_defines(file, "madvise", &pass.madvise);
         elf_defines(file, "process_madvise", &pass.process_madvise);
     }
-    int error = site_list(file, collect, &pass);
+    int error = site_list(file, work->entries ? SITE_CALLS_RESETS : work->calls, collect, &pass);
     if (pass.no_memory)
         error = -ENOMEM;
     if (work->entries && !pass.has_madvise && pass.madvise)
-        work->left(work->context, pass.madvise + work->bias, "libc", SITE_no_entry);
+        work->left(work->context, pass.madvise + work->bias, "libc", SITE_CALL_madvise, SITE_no_entry);
     if (!error && pass.count) {
         pass.thunk = calloc(pass.count, sizeof *pass.thunk);
         enum site_reason reason = pass.thunk ? make_thunks(&pass) : SITE_no_thunk;

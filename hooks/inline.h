@@ -7,10 +7,12 @@
 
 struct inline_work {
     uint64_t bias;
+    enum site_calls calls;
     bool entries; /* libc: only the sites at the start of madvise and process_madvise */
     enum patch_how how;
     bool retry; /* some sites may be patched already */
-    void (*left)(void *context, uint64_t address, const char *kind, unsigned reason);
+    /* number: of the system call; 0: not known. */
+    void (*left)(void *context, uint64_t address, const char *kind, unsigned number, unsigned reason);
     void *context;
     unsigned patched;                /* result */
     bool again;                      /* result: some may be patched at a later try */

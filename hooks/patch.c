@@ -200,32 +200,33 @@ static enum site_reason replace(uint8_t *at, const uint8_t *bytes, size_t size, 
     return done ? SITE_patchable : SITE_unwritable;
 }
 
-/* jmp thunk, and a two-byte nop after it where the mov was the long one. False when the thunk is too far. */
-static bool make_jump(uint8_t *out, const uint8_t *at, const uint8_t *thunk)
+/* jmp thunk, and a nop after it that fills up to `length`. False when the thunk is too far. */
+static bool make_jump(uint8_t *out, size_t length, const uint8_t *at, const uint8_t *thunk)
 {
+    static const uint8_t nop[] = {0x66, 0x90}; /* its last byte is the short one */
     int64_t distance = thunk - (at + PATCH_JUMP_LENGTH);
     int32_t relative = (int32_t)distance;
     out[0] = 0xe9;
     memcpy(out + 1, &relative, sizeof relative);
-    memcpy(out + PATCH_JUMP_LENGTH, "\x66\x90", 2);
+    size_t rest = length - PATCH_JUMP_LENGTH;
+    memcpy(out + PATCH_JUMP_LENGTH, nop + sizeof nop - rest, rest);
     return thunk && relative == distance;
 }
 
 static bool is_sound(const struct site *site)
 {
-    return site->reason == SITE_patchable &&
-           (site->mov_length == 5 || site->mov_length == SITE_MOV_LONGEST) &&
-           site->syscall >= site->mov + site->mov_length;
+    return site->reason == SITE_patchable && site->mov_length >= PATCH_JUMP_LENGTH &&
+           site->mov_length <= SITE_MOV_LONGEST && site->syscall >= site->mov + site->mov_length;
 }
 
 enum site_reason patch_site(uint8_t *mov, const uint8_t *expected, const struct site *site,
                             const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    if (!make_jump(jump, mov, thunk))
-        return SITE_no_thunk;
     if (!is_sound(site) || memcmp(mov, expected, site->syscall + 2 - site->mov) != 0)
         return SITE_mismatch;
+    if (!make_jump(jump, site->mov_length, mov, thunk))
+        return SITE_no_thunk;
     return replace(mov, jump, site->mov_length, how);
 }
 
@@ -233,8 +234,8 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
                             const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    make_jump(jump, mov, thunk);
-    if (!is_sound(site) || memcmp(mov, jump, site->mov_length) != 0)
+    if (!is_sound(site) || !make_jump(jump, site->mov_length, mov, thunk) ||
+        memcmp(mov, jump, site->mov_length) != 0)
         return SITE_mismatch;
     return replace(mov, expected, site->mov_length, how);
 }
@@ -242,7 +243,8 @@ enum site_reason patch_undo(uint8_t *mov, const uint8_t *expected, const struct 
 enum site_reason patch_entry(uint8_t *entry, const uint8_t *thunk, enum patch_how how)
 {
     uint8_t jump[SITE_MOV_LONGEST];
-    return make_jump(jump, entry, thunk) ? replace(entry, jump, PATCH_JUMP_LENGTH, how) : SITE_no_thunk;
+    return make_jump(jump, PATCH_JUMP_LENGTH, entry, thunk) ? replace(entry, jump, PATCH_JUMP_LENGTH, how)
+                                                            : SITE_no_thunk;
 }
 
 enum patch_how patch_how_now(void)

@@ -2,13 +2,14 @@
  *
  *      start ──> flow: every instruction that direct branches and falling through lead to (marks)
  *                  │
- *      mov $28,%eax│        5 or 7 bytes: these, and only these, become  jmp thunk
+ *      mov $28,%eax│        5 to 7 bytes: these, and only these, become  jmp thunk
  *      add $64,%rdi│        stays where it is; a copy runs in the thunk before the decision
  *      syscall     │        stays: a thunk that declines jumps here, and so may anyone else
  *
  * A branch to the mov takes the jump, a branch to what is between or to the syscall itself runs the untouched
- * originals: all are correct calls. Only a branch into the middle of an instruction would see torn bytes:
- * target_inside.
+ * originals: all are correct calls. Where something in between cannot be copied, a branch say, the jump takes
+ * the place of a later instruction of that length: the number is in rax by then. Only a branch into the
+ * middle of an instruction would see torn bytes: target_inside.
  */
 #include "hooks/site_finder.h"
 
@@ -29,9 +30,12 @@ enum {
     SCAN_FACTOR = 64,
     /* How far back a number is traced, in instructions. */
     TRACE_MOST = 24,
+    /* How many ways from a mov are walked. */
+    WAYS_MOST = 8,
 };
 
 struct view {
+    enum site_calls calls;
     const uint8_t *code;
     uint32_t size;
     uint8_t *marks;
@@ -103,24 +107,37 @@ static void flow(struct view *v, const uint32_t *targets, size_t target_count)
 /* The two encodings that are replaced; 0 if the bytes at `at` are neither. */
 static uint8_t mov_at(const struct view *v, uint32_t at, uint16_t *number)
 {
-    static const uint16_t numbers[] = {SITE_MADVISE, SITE_PROCESS_MADVISE};
     const uint8_t *p = v->code + at;
-    uint32_t left = v->size - at;
-    for (size_t i = 0; i < 2; i++) {
-        const uint8_t low = (uint8_t)numbers[i], high = (uint8_t)(numbers[i] >> 8);
-        const uint8_t short_form[] = {0xb8, low, high, 0, 0};            /* gcc, clang, rustc */
-        const uint8_t long_form[] = {0x48, 0xc7, 0xc0, low, high, 0, 0}; /* Go's assembler */
-        *number = numbers[i];
-        if (left >= sizeof short_form && memcmp(p, short_form, sizeof short_form) == 0)
-            return sizeof short_form;
-        if (left >= sizeof long_form && memcmp(p, long_form, sizeof long_form) == 0)
-            return sizeof long_form;
+    uint32_t left = v->size - at, constant;
+    bool is_short = p[0] == 0xb8;                                  /* gcc, clang, rustc */
+    bool is_long = left >= 3 && memcmp(p, "\x48\xc7\xc0", 3) == 0; /* Go's assembler */
+    uint8_t length = is_short ? 5 : SITE_MOV_LONGEST;
+    if ((!is_short && !is_long) || left < length)
+        return 0;
+    memcpy(&constant, p + length - sizeof constant, sizeof constant);
+    *number = (uint16_t)constant;
+    return site_number_find(constant, v->calls) ? length : 0;
+}
+
+/* Two movs that lead to one syscall, or two ways from one mov: what is patched later takes both. */
+static bool is_known(struct view *v, const struct site *site)
+{
+    for (size_t i = 0; i < v->count && i < v->most; i++) {
+        struct site *known = &v->sites[i];
+        bool both = known->reason == SITE_patchable && site->reason == SITE_patchable;
+        if (known->syscall != site->syscall || (known->mov != site->mov && !both))
+            continue;
+        if (known->mov < site->mov)
+            *known = *site;
+        return true;
     }
-    return 0;
+    return false;
 }
 
 static void report(struct view *v, struct site site)
 {
+    if (is_known(v, &site))
+        return;
     size_t i = v->count < v->most ? v->count : v->most;
     v->count++;
     if (site.syscall < v->size)
@@ -149,56 +166,105 @@ static enum site_reason why_fixed(const struct insn *insn)
     return insn->writes_rax ? SITE_changed : SITE_patchable;
 }
 
-/* One step of walk over an instruction that is no syscall: false when the mov's value ends there. `*other`
-   becomes the second way out of a conditional branch. */
-static bool step(const struct view *v, struct site *site, const struct insn *insn, uint32_t *at,
-                 uint32_t *other)
+/* A way on from a mov. The first follows on from it; each branch begins another. */
+struct way {
+    uint32_t at;
+    uint8_t between; /* instructions before it */
+    uint8_t reason;
+};
+
+struct ways {
+    struct way way[WAYS_MOST];
+    unsigned count;
+};
+
+static void add_way(struct ways *ways, struct way way)
+{
+    for (unsigned i = 0; i < ways->count; i++)
+        if (ways->way[i].at == way.at)
+            return;
+    if (ways->count < WAYS_MOST)
+        ways->way[ways->count++] = way;
+}
+
+/* One step of walk over an instruction that is no syscall: false when the mov's value ends there. */
+static bool step(const struct view *v, struct way *way, const struct insn *insn, struct ways *ways)
 {
     if (insn->kind == INSN_STOP || insn->kind == INSN_CALL || insn->constant_into == INSN_RAX ||
-        insn->rax_copied_from != INSN_NO_REGISTER)
+        insn->rax_loaded || insn->rax_copied_from != INSN_NO_REGISTER)
         return false;
-    if (site->reason == SITE_patchable)
-        site->reason = (uint8_t)why_fixed(insn);
-    int64_t to = (int64_t)*at + insn->target;
+    if (way->reason == SITE_patchable)
+        way->reason = (uint8_t)why_fixed(insn);
+    int64_t to = (int64_t)way->at + insn->target;
     bool within = insn->direct && to >= 0 && to < (int64_t)v->size;
     if (insn->kind == INSN_JUMP && !within)
         return false;
+    way->between++;
     if (insn->kind == INSN_BRANCH && within)
-        *other = (uint32_t)to;
-    *at = insn->kind == INSN_JUMP ? (uint32_t)to : *at + insn->length;
+        add_way(ways, (struct way){(uint32_t)to, way->between, way->reason});
+    way->at = insn->kind == INSN_JUMP ? (uint32_t)to : way->at + insn->length;
     return true;
 }
 
-/* Walks from the end of a mov to its syscall. False when this mov's value does not get to one: no site. */
-static bool walk(const struct view *v, struct site *site)
+/* The last instruction on a way that could become the jump, with nothing after it that cannot be copied. */
+struct late {
+    uint32_t at; /* v->size: none */
+    uint8_t length, before;
+};
+
+static void note_late(const struct view *v, struct late *late, const struct way *way, const struct insn *insn)
 {
-    uint32_t at = site->mov + site->mov_length;
-    uint32_t other = v->size;
-    site->reason = SITE_patchable;
-    for (unsigned n = 0; n <= TRACE_MOST; n++) {
+    if (why_fixed(insn) != SITE_patchable)
+        late->at = v->size;
+    else if (insn->length >= SITE_MOV_SHORTEST && insn->length <= SITE_MOV_LONGEST)
+        *late = (struct late){way->at, insn->length, way->between};
+}
+
+static bool is_far(const struct site *site)
+{
+    return site->between > SITE_BETWEEN_MOST ||
+           site->syscall - site->mov - site->mov_length > SITE_BETWEEN_BYTES;
+}
+
+/* What is known of a site whose syscall was reached. */
+static void settle(const struct view *v, struct site *site, const struct late *late, bool is_plain)
+{
+    if (site->reason == SITE_patchable && is_far(site))
+        site->reason = SITE_distance;
+    bool helps = site->reason == SITE_branch || site->reason == SITE_stack ||
+                 site->reason == SITE_rip_relative || site->reason == SITE_endbr ||
+                 site->reason == SITE_instruction || site->reason == SITE_distance;
+    if (helps && late->at != v->size && late->at != site->mov) {
+        site->mov = late->at;
+        site->mov_length = late->length;
+        site->between = (uint8_t)(site->between - late->before - 1);
+        site->reason = is_far(site) ? SITE_distance : SITE_patchable;
+    }
+    if (site->reason == SITE_patchable && !is_plain)
+        site->reason = SITE_encoding; /* prefixed: seen in no build */
+}
+
+/* Walks to the syscall. False when the mov's value does not get to one this way: no site. */
+static bool walk(const struct view *v, struct site *site, struct way way, struct ways *ways)
+{
+    struct late late = {.at = v->size};
+    while (way.between <= TRACE_MOST) {
         struct insn insn;
-        int error = at < v->size ? insn_decode(v->code + at, v->size - at, &insn) : -2;
-        site->syscall = at;
-        site->between = (uint8_t)n;
+        int error = way.at < v->size ? insn_decode(v->code + way.at, v->size - way.at, &insn) : -2;
+        site->syscall = way.at;
+        site->between = way.between;
+        site->reason = way.reason;
         if (error) { /* with no ret or jump on the way, the path does go on behind the end */
             site->reason = error == -2 ? SITE_end : SITE_undecodable;
             return true;
         }
         if (insn.kind == INSN_SYSCALL) {
-            bool far = n > SITE_BETWEEN_MOST || at - site->mov - site->mov_length > SITE_BETWEEN_BYTES;
-            if (site->reason == SITE_patchable && far)
-                site->reason = SITE_distance;
-            if (site->reason == SITE_patchable && insn.length != 2)
-                site->reason = SITE_encoding; /* prefixed: seen in no build */
+            settle(v, site, &late, insn.length == 2);
             return true;
         }
-        if (step(v, site, &insn, &at, &other))
-            continue;
-        if (other == v->size)
+        note_late(v, &late, &way, &insn);
+        if (!step(v, &way, &insn, ways))
             return false;
-        at = other; /* this way it ends, but a branch went another */
-        n--;
-        other = v->size;
     }
     return false;
 }
@@ -221,28 +287,39 @@ static bool torn(const struct view *v, const struct site *site)
     return false;
 }
 
+/* A site that a mov leads to, judged by what flow says of the place. */
+static void judge(struct view *v, struct site site)
+{
+    bool reached = v->marks[site.mov] & MARK_START;
+    if (!reached &&
+        (v->marks[site.mov] & MARK_INSIDE || site.reason == SITE_end || site.reason == SITE_undecodable))
+        return; /* another instruction's bytes (41 b8 1c.. is mov $28,%r8d), or just data */
+    if (v->complex)
+        site.reason = SITE_complex;
+    else if (!reached)
+        site.reason = SITE_unreached;
+    else if (site.reason == SITE_patchable && torn(v, &site))
+        site.reason = SITE_target_inside;
+    else if (site.reason == SITE_patchable && v->undecodable)
+        site.reason = SITE_undecodable;
+    report(v, site);
+}
+
 static void find_movs(struct view *v)
 {
     for (uint32_t at = 0; at < v->size; at++) {
-        struct site site = {.mov = at};
+        struct site mov = {.mov = at};
         if (v->code[at] != 0xb8 && v->code[at] != 0x48)
             continue;
-        site.mov_length = mov_at(v, at, &site.number);
-        if (site.mov_length == 0 || !walk(v, &site))
+        mov.mov_length = mov_at(v, at, &mov.number);
+        if (mov.mov_length == 0)
             continue;
-        bool reached = v->marks[at] & MARK_START;
-        if (!reached &&
-            (v->marks[at] & MARK_INSIDE || site.reason == SITE_end || site.reason == SITE_undecodable))
-            continue; /* another instruction's bytes (41 b8 1c.. is mov $28,%r8d), or just data */
-        if (v->complex)
-            site.reason = SITE_complex;
-        else if (!reached)
-            site.reason = SITE_unreached;
-        else if (site.reason == SITE_patchable && torn(v, &site))
-            site.reason = SITE_target_inside;
-        else if (site.reason == SITE_patchable && v->undecodable)
-            site.reason = SITE_undecodable;
-        report(v, site);
+        struct ways ways = {.way = {{at + mov.mov_length, 0, SITE_patchable}}, .count = 1};
+        for (unsigned i = 0; i < ways.count; i++) {
+            struct site site = mov;
+            if (walk(v, &site, ways.way[i], &ways))
+                judge(v, site);
+        }
     }
 }
 
@@ -258,15 +335,11 @@ static bool previous(const struct view *v, uint32_t at, uint32_t *before, struct
     return false;
 }
 
-static bool is_number(uint64_t value)
+/* push $28; pop %rax: three bytes, as hand-written code likes it. The number, or one of no call. */
+static uint8_t pushed_number(const struct view *v, uint32_t pop)
 {
-    return value == SITE_MADVISE || value == SITE_PROCESS_MADVISE;
-}
-
-/* push $28; pop %rax: three bytes, as hand-written code likes it. */
-static bool pushed_number(const struct view *v, uint32_t pop)
-{
-    return v->code[pop] == 0x58 && pop >= 2 && v->code[pop - 2] == 0x6a && v->code[pop - 1] == SITE_MADVISE;
+    bool pushed = v->code[pop] == 0x58 && pop >= 2 && v->code[pop - 2] == 0x6a;
+    return pushed ? v->code[pop - 1] : UINT8_MAX;
 }
 
 /* Traces the number of a syscall that no plain mov leads to, back to where it is set. */
@@ -279,12 +352,13 @@ static void trace(struct view *v, uint32_t syscall)
         if (!previous(v, at, &before, &insn) || insn.kind == INSN_JUMP || insn.kind == INSN_STOP ||
             insn.kind == INSN_SYSCALL)
             return;
-        if (wanted == INSN_RAX && pushed_number(v, before)) {
+        uint8_t pushed = wanted == INSN_RAX ? pushed_number(v, before) : UINT8_MAX;
+        if (pushed <= INT8_MAX) {
             insn.constant_into = INSN_RAX;
-            insn.constant = SITE_MADVISE;
+            insn.constant = pushed;
         }
         if (insn.constant_into == wanted) {
-            if (!is_number(insn.constant))
+            if (!site_number_find(insn.constant, v->calls))
                 return;
             site.mov = before;
             site.mov_length = insn.length;
@@ -309,10 +383,11 @@ static void find_others(struct view *v)
     }
 }
 
-size_t site_find(const uint8_t *code, uint32_t size, const uint32_t *targets, size_t target_count,
-                 uint8_t *marks, struct site *sites, size_t most)
+size_t site_find(enum site_calls calls, const uint8_t *code, uint32_t size, const uint32_t *targets,
+                 size_t target_count, uint8_t *marks, struct site *sites, size_t most)
 {
-    struct view v = {.code = code, .size = size, .marks = marks, .sites = sites, .most = most};
+    struct view v = {
+        .calls = calls, .code = code, .size = size, .marks = marks, .sites = sites, .most = most};
     if (size == 0)
         return 0;
     flow(&v, targets, target_count);

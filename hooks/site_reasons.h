@@ -1,6 +1,6 @@
-/* Why a place that calls madvise is patched or left alone: the one table from which listings, statistics and
-   manual come. REASON(name, text): the name is what keepwarm-sites prints. The first row is the only one that
-   says yes. */
+/* Why a place that calls the kernel is patched or left alone: the one table from which listings, statistics
+   and manual come. REASON(name, text): the name is what keepwarm-sites prints. The first row is the only one
+   that says yes. */
 #ifndef HOOKS_SITE_REASONS_H
 #define HOOKS_SITE_REASONS_H
 

@@ -8,10 +8,10 @@
  * stub.S's. */
 struct hook_call {
     long arguments[6]; /* rdi, rsi, rdx, r10, r8, r9; not to be changed */
-    long number; /* SITE_MADVISE or SITE_PROCESS_MADVISE; a decision that serves puts the result here, -errno
-                    as the kernel would */
-    uint64_t after; /* where the host goes on: the address behind its syscall instruction */
-    uint64_t flags; /* the host's */
+    long number;       /* of site_numbers.h; a decision that serves puts the result here, -errno
+                          as the kernel would */
+    uint64_t after;    /* where the host goes on: the address behind its syscall instruction */
+    uint64_t flags;    /* the host's */
 };
 
 /* Nonzero: served, and call->number holds the result. 0: the host's own syscall runs next.

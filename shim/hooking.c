@@ -8,6 +8,7 @@
 #include "shim/madvise.h"
 #include "shim/message.h"
 #include "shim/next.h"
+#include "shim/plan_cache.h"
 #include "shim/probe.h"
 #include "shim/site_call.h"
 #include "shim/sites.h"
@@ -23,6 +24,7 @@ uint8_t hooking_active;
 static struct {
     hooks_look_again_function *look_again;
     hooks_symbol_function *symbol;
+    bool unguarded; /* some mapping call of a hooked object is not seen */
 } state;
 
 static bool is_wanted(const char *path)
@@ -49,9 +51,34 @@ static void resolve_symbols(void)
     for (unsigned i = 0; i < process.rules.count; i++) {
         struct rule *rule = &process.rules.rule[i];
         uint64_t start, end;
-        if (rule->symbol && !rule->end && state.symbol(rule->symbol, rule->object, &start, &end))
+        if (rule->symbol && !rule->end && state.symbol(rule->symbol, rule->object, &start, &end)) {
             set_range(rule, start, end);
+            plan_cache_forget_all(); /* what is cached was matched without it */
+        }
     }
+}
+
+/* ---- vma=cache ---- */
+
+/* The user's own vma=cache is a promise that stands; a preset's is not. */
+static void trust_presets(bool guarded)
+{
+    rules_trust_presets(&process.rules, guarded);
+    plan_cache_forget_all();
+}
+
+static void note_left(const struct hooks_unpatched *place)
+{
+    sites_note_left(place);
+    if (!place->maps)
+        return;
+    message(LOG_INFO, "vma=cache: ", place->call ? place->call : "mapping", " calls of ", place->path,
+            " may go unseen: ", place->text, NULL);
+    if (!state.unguarded)
+        message(LOG_INFO, "vma=cache: presets ask the kernel each time (vma=check)", NULL);
+    state.unguarded = true;
+    if (hooking_active)
+        trust_presets(false);
 }
 
 /* ---- loading it ---- */
@@ -86,6 +113,7 @@ static int install(void *handle, unsigned kinds, bool rehearsal)
     hooks_install_function *function = (hooks_install_function *)dlsym(handle, "hooks_install");
     struct hooks_request request = {
         .kinds = kinds,
+        .mappings = process.rules.any_cached,
         .rehearsal = rehearsal,
         .wanted = is_wanted,
         .decide = site_call_decide,
@@ -93,7 +121,7 @@ static int install(void *handle, unsigned kinds, bool rehearsal)
         .process_madvise = (const void *)(uintptr_t)own_process_madvise,
         .syscall = (const void *)(uintptr_t)own_syscall,
         .object = sites_note_object,
-        .unpatched = sites_note_left,
+        .unpatched = note_left,
         .loading = on_loading,
         .other_errno = next_add_errno,
     };
@@ -116,27 +144,34 @@ static int rehearse(void)
     return 0;
 }
 
-void hooking_start(bool filtered)
+/* Returns whether the mapping calls of all hooked objects are seen. */
+static bool start(bool filtered)
 {
     static const char left_alone[] = "; calls and symbols that need it are left alone";
     if ((!wanted_kinds() && !process.rules.any_symbol) || !standing_serves(standing_reason()))
-        return;
+        return false;
     if (filtered && !probe_child_survives(rehearse)) {
         message(LOG_WARN, "the seccomp filter kills what hooks.so does", left_alone, NULL);
-        return;
+        return false;
     }
     void *handle = open_hooks();
     if (!handle) {
         message(LOG_WARN, "cannot load hooks.so: ", dlerror(), left_alone, NULL);
-        return;
+        return false;
     }
     int error = install(handle, wanted_kinds(), false);
     if (error) {
         message(LOG_WARN, "hooks.so cannot work here: ", strerror(-error), left_alone, NULL);
-        return;
+        return false;
     }
     resolve_symbols();
     __atomic_store_n(&hooking_active, 1, __ATOMIC_RELEASE);
+    return wanted_kinds() & HOOK_INLINE && !state.unguarded;
+}
+
+void hooking_start(bool filtered)
+{
+    trust_presets(start(filtered));
 }
 
 /* An allocator that looks for the next one does so inside malloc, where nothing of ours may allocate. */

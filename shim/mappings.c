@@ -9,19 +9,50 @@
 #include "shim/state.h"
 
 /* Nothing is remembered when no rule caches and the kernel can be asked each time. */
-static bool remembers(void)
+bool mapping_is_remembered(void)
 {
     return !process.inert && (process.rules.any_cached || !process.procmap);
 }
 
 void mapping_changing(uintptr_t start, size_t length, bool everything)
 {
-    if (!remembers())
+    if (!mapping_is_remembered())
         return;
     if (everything)
         plan_cache_forget_all();
     else
         plan_cache_forget(start, length);
+}
+
+bool mapping_is_anywhere(long number)
+{
+    return number == SYS_mlockall || number == SYS_brk || number == SYS_shmat || number == SYS_shmdt;
+}
+
+void mapping_touching(long number, const long arguments[6])
+{
+    uintptr_t start = (uintptr_t)arguments[0];
+    size_t length = (size_t)arguments[1];
+    if (number == SYS_mmap && !(arguments[3] & MAP_FIXED))
+        return; /* the kernel chooses, and tells afterwards */
+    if (number == SYS_mremap) {
+        size_t wanted = (size_t)arguments[2];
+        length = wanted > length ? wanted : length;
+        if (arguments[3] & MREMAP_FIXED)
+            mapping_changing((uintptr_t)arguments[4], wanted, false);
+    }
+    mapping_changing(start, length, mapping_is_anywhere(number));
+}
+
+long mapping_call(long number, const long arguments[6])
+{
+    mapping_touching(number, arguments);
+    long result = prim_call6(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                             arguments[5]);
+    mapping_touching(number, arguments);
+    if ((number == SYS_mmap || number == SYS_mremap) && !prim_failed(result))
+        mapping_changing((uintptr_t)result, (size_t)arguments[number == SYS_mmap ? 1 : 2], false);
+    return result;
 }
 
 EXPORT void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)

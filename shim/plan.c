@@ -6,6 +6,7 @@
 #include "scan/vma.h"
 #include "shim/plan_cache.h"
 #include "shim/state.h"
+#include "shim/verify.h"
 
 static uint64_t judge_file(char *path, bool *promised)
 {
@@ -128,28 +129,76 @@ static bool survey(const struct plan *plan, uint32_t *matched, bool *cached, enu
     return any;
 }
 
+/* Does the kernel's answer tell of the mappings at all? */
+static bool is_about_mappings(enum reason reason)
+{
+    return reason != REASON_busy && reason != REASON_images && reason != REASON_seccomp &&
+           reason != REASON_no_maps;
+}
+
+/* The piece's content at a position: NULL where it is zeroes. */
+static const char *content_at(const struct plan *plan, unsigned i, uintptr_t start, uintptr_t position)
+{
+    const struct plan_piece *piece = &plan->piece[i];
+    uintptr_t from = i ? plan->piece[i - 1].end : start;
+    return piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset + (position - from);
+}
+
+/* Mappings may split and merge without being changed (madvise does it): where they end says nothing. */
+static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t start)
+{
+    uintptr_t position = start;
+    unsigned i = 0, j = 0;
+    while (i < a->count && j < b->count) {
+        const struct plan_piece *one = &a->piece[i], *other = &b->piece[j];
+        if (one->hindrance != other->hindrance || one->rule != other->rule ||
+            content_at(a, i, start, position) != content_at(b, j, start, position))
+            return false;
+        position = one->end < other->end ? one->end : other->end;
+        i += one->end == position;
+        j += other->end == position;
+    }
+    return i == a->count && j == b->count;
+}
+
+/* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the
+ * same. */
+static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
+                                                     const struct plan *plan)
+{
+    struct plan cached;
+    if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
+        return false;
+    return reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start);
+}
+
+static enum reason ask_kernel(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
+{
+    enum reason first, reason = ask_mappings(call, plan);
+    if (reason != REASON_COUNT)
+        return reason;
+    if (!survey(plan, matched, &plan->promised, &first))
+        return first;
+    return ask_lock(call, advice);
+}
+
 enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
-    bool cached = process.rules.any_cached || !process.procmap;
-    enum reason reason, first;
+    bool remembers = process.rules.any_cached || !process.procmap,
+         verifies = process.options.mode == MODE_VERIFY;
+    enum reason first;
     *matched = 0;
-    if (cached && plan_cache_find(&key, plan)) {
-        survey(plan, matched, &cached, &first);
-        plan->promised = cached;
+    if (remembers && !verifies && plan_cache_find(&key, plan)) {
+        survey(plan, matched, &plan->promised, &first);
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
-        return cached ? REASON_COUNT : ask_lock(call, advice);
+        return plan->promised ? REASON_COUNT : ask_lock(call, advice);
     }
-    uint64_t era = cached ? plan_cache_era(&key) : 0;
-    reason = ask_mappings(call, plan);
-    if (reason != REASON_COUNT)
-        return reason;
-    bool any = survey(plan, matched, &cached, &first);
-    plan->promised = cached;
-    if (!any)
-        return first;
-    reason = ask_lock(call, advice);
-    if (reason == REASON_COUNT && (cached || plan->unconfirmed))
+    uint64_t era = remembers ? plan_cache_era(&key) : 0;
+    enum reason reason = ask_kernel(call, advice, plan, matched);
+    if (remembers && verifies && breaks_promise(&key, reason, plan))
+        verify_report_mapping(call);
+    if (reason == REASON_COUNT && (plan->promised || plan->unconfirmed))
         plan_cache_remember(&key, era, plan);
     return reason;
 }

@@ -3,10 +3,12 @@
 #include "shim/options.h"
 
 static const struct preset presets[] = {
-    {"wasmtime", "file=*,image=stable;anon", HOOK_INLINE,
+    {"wasmtime", "file=*,image=stable,vma=cache;anon,vma=cache", HOOK_INLINE,
      "Wasmtime's pooling allocator: linear memories with their images, tables, async stacks. A precompiled "
      "module's "
-     "own file is taken to be unchanging while it is mapped, as Wasmtime's contract says",
+     "own file is taken to be unchanging while it is mapped, as Wasmtime's contract says; what was asked "
+     "about a mapping is remembered, as long as all mapping "
+     "calls of the objects that are hooked can be seen",
      "libwasmtime 50.0.1, instances per second: see README"},
     {"wasmer", "anon;file=memfd:*", HOOK_PLT, "Wasmer's recycled instance memories", "not measured yet"},
     {"jemalloc", "anon,min=16K", HOOK_PLT,

@@ -10,6 +10,7 @@ struct parse {
     struct rules *rules;
     struct rule *rule;
     bool selects;
+    bool is_preset; /* and not written by the user */
 };
 
 /* Each setter returns NULL, or what is wrong with the value. */
@@ -94,9 +95,10 @@ static const char *set_policy(struct parse *parse, struct span value)
 
 static const char *set_vma(struct parse *parse, struct span value)
 {
-    parse->rule->cached = span_is(value, "cache");
-    parse->rules->any_cached |= parse->rule->cached;
-    return parse->rule->cached || span_is(value, "check") ? NULL : "not one of check, cache";
+    bool cached = span_is(value, "cache");
+    parse->rule->cached = cached && !parse->is_preset;
+    parse->rule->preset_caches = cached && parse->is_preset;
+    return cached || span_is(value, "check") ? NULL : "not one of check, cache";
 }
 
 static const char *set_image(struct parse *parse, struct span value)
@@ -166,7 +168,7 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
                               struct span *place)
 {
     struct rule *rule = &rules->rule[rules->count];
-    struct parse parse = {rules, rule, false};
+    struct parse parse = {rules, rule, false, beside != NULL};
     uint32_t given = 0;
     *place = words;
     if (rules->count == RULES_MAX)
@@ -186,8 +188,10 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
     struct span rest = words;
     const char *problem = NULL;
     while (!problem && span_next(&rest, ',', place)) {
-        if (place->start == beside)
+        if (place->start == beside) {
             given = 0;
+            parse.is_preset = false;
+        }
         *place = span_trim(*place);
         problem = parse_setting(&parse, *place, &given);
     }
@@ -198,6 +202,7 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
         rule->limit_end = rule->end;
         rule->start = rule->end = 0;
     }
+    rules->any_cached |= rule->cached || rule->preset_caches;
     rules->count++;
     *place = words;
     return parse.selects ? NULL : "selects nothing: write any for all memory";
@@ -294,4 +299,16 @@ void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t
             return;
         }
     }
+}
+
+void rules_trust_presets(struct rules *rules, bool guarded)
+{
+    bool any = false;
+    for (unsigned i = 0; i < rules->count; i++) {
+        struct rule *rule = &rules->rule[i];
+        if (rule->preset_caches)
+            __atomic_store_n(&rule->cached, guarded, __ATOMIC_RELEASE);
+        any |= rule->cached;
+    }
+    __atomic_store_n(&rules->any_cached, any, __ATOMIC_RELEASE);
 }

@@ -25,7 +25,8 @@ struct rule {
     /* Options. */
     uint64_t keep; /* bytes */
     enum rule_policy policy;
-    bool cached;      /* vma=cache */
+    bool cached;        /* vma=cache: taken to be promised */
+    bool preset_caches; /* vma=cache, but of a preset, which cannot promise for the user: see rules_trust_presets */
     bool stable;      /* image=stable */
     const char *text; /* as it was written, for statistics */
 };
@@ -44,5 +45,8 @@ struct rules {
    a later rule serve what it excluded. Rules before it stand. */
 void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t keep,
                  struct problems *problems);
+
+/* Turns vma=cache of presets on, where every mapping call of the hooked objects is seen; or off. */
+void rules_trust_presets(struct rules *rules, bool guarded);
 
 #endif

@@ -1,7 +1,11 @@
 #include "shim/site_call.h"
 
+#include <sys/mman.h>
+
+#include "hooks/site_numbers.h"
 #include "scan/prim.h"
 #include "shim/madvise.h"
+#include "shim/mappings.h"
 #include "shim/reset_call.h"
 #include "shim/stack_room.h"
 #include "shim/state.h"
@@ -45,11 +49,42 @@ static int decide_madvise(struct hook_call *call)
     return 0;
 }
 
+static bool maps_over_stack(const struct hook_call *call)
+{
+    const long *a = call->arguments;
+    size_t length = (size_t)a[1];
+    if (mapping_is_anywhere(call->number))
+        return false;
+    if (call->number == SYS_mremap) {
+        size_t wanted = (size_t)a[2];
+        if (a[3] & MREMAP_FIXED && covers_stack(call, (uintptr_t)a[4], wanted))
+            return true;
+        length = wanted > length ? wanted : length;
+    }
+    return covers_stack(call, (uintptr_t)a[0], length);
+}
+
+/* A call that may take the stack away is the host's own to make, with nothing pushed. Nothing is forgotten
+   after it, which would matter only to a thread that resets the stack of this one while it runs on it. */
+static int decide_mapping(struct hook_call *call)
+{
+    if (!mapping_is_remembered() || !site_is_mapping((uint64_t)call->number))
+        return 0;
+    if (maps_over_stack(call)) {
+        mapping_touching(call->number, call->arguments);
+        return 0;
+    }
+    call->number = mapping_call(call->number, call->arguments);
+    return 1;
+}
+
 int site_call_decide(struct hook_call *call)
 {
     const long *a = call->arguments;
     if (call->number == SYS_madvise)
         return decide_madvise(call);
+    if (call->number != SYS_process_madvise)
+        return decide_mapping(call);
     return site_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3],
                                 (unsigned)a[4], call->after, &call->number);
 }

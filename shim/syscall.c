@@ -47,23 +47,6 @@ static long plain_call(int number, const struct arguments *with)
     return prim_call6(number, with->a, with->b, with->c, with->d, with->e, with->f);
 }
 
-/* Mapping calls: the touched range, as far as the arguments tell it. */
-static long mapping_call(int number, const struct arguments *with)
-{
-    bool everything =
-        number == SYS_mlockall || number == SYS_brk || number == SYS_shmat || number == SYS_shmdt;
-    mapping_changing((uintptr_t)with->a, (size_t)with->b, everything);
-    long result = plain_call(number, with);
-    mapping_changing((uintptr_t)with->a, (size_t)with->b, everything);
-    if (number == SYS_mmap && !prim_failed(result))
-        mapping_changing((uintptr_t)result, (size_t)with->b, false);
-    if (number == SYS_mremap && !prim_failed(result))
-        mapping_changing((uintptr_t)result, (size_t)with->c, false);
-    if (number == SYS_pkey_alloc && !prim_failed(result))
-        hazard_pkeys();
-    return result;
-}
-
 /* Calls after which serving would be unsafe. */
 static long hazard_call(int number, const struct arguments *with)
 {
@@ -72,6 +55,8 @@ static long hazard_call(int number, const struct arguments *with)
     if (number == SYS_prctl)
         hazard_prctl((int)with->a, with->b, (const void *)with->c);
     long result = plain_call(number, with);
+    if (number == SYS_pkey_alloc && !prim_failed(result))
+        hazard_pkeys();
     bool made = number == SYS_userfaultfd ||
                 (number == SYS_ioctl && hazard_ioctl_makes_userfaultfd((unsigned long)with->b));
     if (made && !prim_failed(result))
@@ -109,6 +94,7 @@ static long answer(int number, const struct arguments *with, uintptr_t caller)
     case SYS_ioctl:
     case SYS_prctl:
     case SYS_seccomp:
+    case SYS_pkey_alloc:
         return hazard_call(number, with);
     case SYS_setrlimit:
         hazard_limit((int)with->a, (const struct rlimit *)with->b);
@@ -122,7 +108,7 @@ static long answer(int number, const struct arguments *with, uintptr_t caller)
         ending();
         return plain_call(number, with);
     default:
-        return mapping_call(number, with);
+        return mapping_call(number, (const long[]){with->a, with->b, with->c, with->d, with->e, with->f});
     }
 }
 

@@ -51,6 +51,14 @@ static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const stru
     return differences;
 }
 
+static void add_range(struct text *text, const struct call *call)
+{
+    text_add(text, "0x");
+    text_add_hex(text, call->start);
+    text_add(text, "-0x");
+    text_add_hex(text, call->end);
+}
+
 static void report(uint64_t differences, uintptr_t place, const struct call *call)
 {
     char bytes[128];
@@ -59,11 +67,19 @@ static void report(uint64_t differences, uintptr_t place, const struct call *cal
     text_add_number(&text, differences);
     text_add(&text, " bytes differ, the first at 0x");
     text_add_hex(&text, place);
-    text_add(&text, ", after a reset of 0x");
-    text_add_hex(&text, call->start);
-    text_add(&text, "-0x");
-    text_add_hex(&text, call->end);
+    text_add(&text, ", after a reset of ");
+    add_range(&text, call);
     message(LOG_ERROR, "verify: ", bytes, NULL);
+}
+
+void verify_report_mapping(const struct call *call)
+{
+    char bytes[64];
+    struct text text;
+    text_start(&text, bytes, sizeof bytes);
+    add_range(&text, call);
+    count(COUNTER_verify_differences, 1);
+    message(LOG_ERROR, "verify: vma=cache is not kept: the mapping of ", bytes, " was changed unseen", NULL);
 }
 
 long verify_call(const struct call *call, const struct plan *plan, int advice)

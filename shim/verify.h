@@ -10,4 +10,7 @@
    difference. Stack: 300 bytes. */
 long verify_call(const struct call *call, const struct plan *plan, int advice);
 
+/* Says that a mapping of the call's range is not what vma=cache would have taken it for, and counts one difference. */
+void verify_report_mapping(const struct call *call);
+
 #endif

@@ -25,6 +25,7 @@ enum ops_class {
     OPS_VVAR = 1 << 17,
     OPS_PKEY = 1 << 18,
     OPS_RENEW = 1 << 19,
+    OPS_ROUTES = 1 << 20, /* mapping calls by every route, instead of libc's alone */
 };
 
 struct group {

@@ -48,16 +48,18 @@ struct scan_arg {
 #define IOCTL_PAGEMAP_SCAN _IOWR('f', 16, struct scan_arg)
 #define IOCTL_PROCMAP_QUERY _IOC(_IOC_READ | _IOC_WRITE, 'f', 17, 104)
 
-/* Result as the kernel gives it: -errno on failure. */
+/* Result as the kernel gives it: -errno on failure. The number comes out of memory, so that no hook finds it.
+ */
 static inline long raw_call(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
     register long r9 __asm__("r9") = f;
+    volatile long hidden = number;
     long result;
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "0"(hidden), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }

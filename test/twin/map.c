@@ -10,6 +10,7 @@
 #include "ops.h"
 #include "pair.h"
 #include "reset.h"
+#include "route.h"
 #include "touch.h"
 
 static void pick(const struct pair *pair, size_t *first, size_t *end)
@@ -35,7 +36,7 @@ void op_protect(struct pair *pair)
     }
     note("mprotect slot %u: pages %zu to %zu, protection %d", pair->slot, first, end, protection);
     for (int side = REAL; side <= LIBRARY; side++)
-        outcome[side] = took(mprotect(pair->at[side] + first * PAGE, (end - first) * PAGE, protection));
+        outcome[side] = took(route_mprotect(pair->at[side] + first * PAGE, (end - first) * PAGE, protection));
     if (same("mprotect", outcome[REAL], outcome[LIBRARY]))
         pair_set(pair, first, end,
                  protection == PROT_NONE   ? A_NO_ACCESS
@@ -54,7 +55,7 @@ void op_unmap(struct pair *pair)
         end = first + 4;
     note("munmap slot %u: pages %zu to %zu", pair->slot, first, end);
     for (int side = REAL; side <= LIBRARY; side++)
-        outcome[side] = took(munmap(pair->at[side] + first * PAGE, (end - first) * PAGE));
+        outcome[side] = took(route_munmap(pair->at[side] + first * PAGE, (end - first) * PAGE));
     if (same("munmap", outcome[REAL], outcome[LIBRARY]))
         pair_set(pair, first, end, A_HOLE, ~0u);
     compare_pair(pair);
@@ -78,8 +79,8 @@ void op_map_over(struct pair *pair)
     note("map anonymous memory over slot %u: pages %zu to %zu", pair->slot, first, end);
     for (int side = REAL; side <= LIBRARY; side++) {
         void *at = pair->at[side] + first * PAGE;
-        void *got = mmap(at, (end - first) * PAGE, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        void *got = route_mmap(at, (end - first) * PAGE, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         outcome[side] = took(got == at ? 0 : -1);
     }
     if (same("mmap", outcome[REAL], outcome[LIBRARY]))
@@ -98,7 +99,7 @@ void op_renew(struct pair *pair)
 
 static struct outcome move(uint8_t *base, size_t from, size_t old, size_t to, size_t new, int flags)
 {
-    void *at = mremap(base + from * PAGE, old * PAGE, new *PAGE, flags, base + to * PAGE);
+    void *at = route_mremap(base + from * PAGE, old * PAGE, new *PAGE, flags, base + to * PAGE);
     return at == MAP_FAILED ? took(-1) : took((long)((uint8_t *)at - base));
 }
 
@@ -317,7 +318,7 @@ void op_stop(struct pair *pair)
     for (int side = REAL; side <= LIBRARY; side++) {
         mlock(pair->at[side] + bad * PAGE, PAGE);
         if (hole)
-            munmap(pair->at[side] + (bad - 1) * PAGE, PAGE);
+            route_munmap(pair->at[side] + (bad - 1) * PAGE, PAGE);
     }
     note("slot %u: page %zu locked%s", pair->slot, bad, hole ? ", a hole before it" : "");
     pair_set(pair, bad, bad + 1, A_LOCKED, 0);

@@ -1,20 +1,23 @@
 #!/bin/sh
 # The test of the test: libraries that are broken on purpose, each of which the twin test must catch.
-# A mutant is a sed script; its first line names the file it breaks, and how. MUTANTS="NAME..." picks some.
+# A mutant is a sed script; its first line names the file it breaks, and how. A line "# operations: N" says that it takes
+# so many, as few groups can show it. MUTANTS="NAME..." picks some.
 set -eu
 : "${top_srcdir:=$(cd "$(dirname "$0")/../.." && pwd)}" "${top_builddir:=.}" "${CC:=cc}"
 twin=$top_builddir/test/twin/twin
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 missed=0
+# Where hooks.so is looked for.
+[ ! -f "$top_builddir/.libs/hooks.so" ] || cp "$top_builddir/.libs/hooks.so" "$folder"
 
 build() { # build SOURCES LIBRARY
     (cd "$1" && $CC -shared -fPIC -std=gnu17 -O1 -D_GNU_SOURCE -I. -fvisibility=hidden -mgeneral-regs-only \
         -Wl,-z,now -Wl,--version-script=shim/keepwarm.map -o "$2" shim/*.c shim/*.S scan/*.c)
 }
 
-catches() { # catches LIBRARY LOG: does the twin test fail under it?
-    ! KEEPWARM_LIBRARY=$1 timeout 120 "$twin" --seed 1 --operations "${OPERATIONS:-150000}" >"$2" 2>&1
+catches() { # catches LIBRARY LOG OPERATIONS: does the twin test fail under it?
+    ! KEEPWARM_LIBRARY=$1 timeout 120 "$twin" --seed 1 --operations "$3" >"$2" 2>&1
 }
 
 for mutant in "$top_srcdir"/test/twin/mutants/*.sed; do
@@ -32,7 +35,8 @@ for mutant in "$top_srcdir"/test/twin/mutants/*.sed; do
         continue
     fi
     build "$folder/source" "$folder/$name.so"
-    if catches "$folder/$name.so" "$folder/$name.log"; then
+    operations=$(sed -n 's/^# operations: //p' "$mutant")
+    if catches "$folder/$name.so" "$folder/$name.log" "${OPERATIONS:-${operations:-150000}}"; then
         echo "caught $name: $(grep -m1 FAILED "$folder/$name.log" || echo "ended without a word")"
     else
         echo "FAIL $name: not caught: $(sed -n 1p "$mutant")"

@@ -1,5 +1,6 @@
 /* See pair.h. Each side of a pair lies in a window of its own, with PROT_NONE gaps around. */
 #include "pair.h"
+#include "route.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -109,7 +110,8 @@ static bool wants_image(enum kind_number number)
 
 static void map_at(uint8_t *at, size_t pages, int flags, int file, size_t offset)
 {
-    if (mmap(at, pages * PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file, (off_t)offset) != (void *)at)
+    if (route_mmap(at, pages * PAGE, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file, (off_t)offset) !=
+        (void *)at)
         fail("cannot map %zu pages at %p (flags %#x, descriptor %d)", pages, (void *)at, flags, file);
 }
 

@@ -46,7 +46,7 @@ static void ask(const uint8_t *bytes, size_t size)
     memcpy(exact, bytes, size);
     if (elf_file_from_memory(&file, exact, size) == 0) {
         opened++;
-        site_list(&file, on_site, &file);
+        site_list(&file, SITE_CALLS_RESETS, on_site, &file);
         elf_slots(&file, on_slot, NULL);
         elf_data_symbol(&file, "environ", &extent);
         elf_symbol_at(&file, 0x1000, &extent);

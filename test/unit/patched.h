@@ -26,7 +26,8 @@ static inline struct patched prepare(const void *function, uint32_t size)
     struct patched p = {0};
     uint8_t marks[4096];
     uint8_t *code = (uint8_t *)(uintptr_t)function;
-    if (site_find(code, size, NULL, 0, marks, &p.site, 1) != 1 || p.site.reason != SITE_patchable) {
+    if (site_find(SITE_CALLS_RESETS, code, size, NULL, 0, marks, &p.site, 1) != 1 ||
+        p.site.reason != SITE_patchable) {
         fprintf(stderr, "no patchable site: %s\n", site_reason_name(p.site.reason));
         abort();
     }

@@ -171,6 +171,25 @@ Test(rules, a_preset_stands_in_place)
     cr_assert_eq(parsed->rules.hooks, HOOK_INLINE);
 }
 
+/* A preset cannot promise: its cache needs what guards it. What the user wrote stands. */
+Test(rules, a_presets_cache_needs_guarding)
+{
+    struct rules *rules = &parse_rules("preset=wasmtime")->rules;
+    cr_assert(rules->any_cached && !rules->rule[0].cached && !rules->rule[1].cached);
+    rules_trust_presets(rules, true);
+    cr_assert(rules->any_cached && rules->rule[0].cached && rules->rule[1].cached);
+    rules_trust_presets(rules, false);
+    cr_assert(!rules->any_cached && !rules->rule[0].cached && !rules->rule[1].cached);
+
+    rules = &parse_rules("preset=wasmtime,vma=cache;any")->rules;
+    rules_trust_presets(rules, false);
+    cr_assert(rules->any_cached && rules->rule[0].cached && rules->rule[1].cached && !rules->rule[2].cached);
+
+    rules = &parse_rules("preset=wasmtime,vma=check")->rules;
+    rules_trust_presets(rules, true);
+    cr_assert(!rules->any_cached && !rules->rule[0].cached && !rules->rule[1].cached);
+}
+
 Test(rules, what_is_beside_a_preset_wins)
 {
     struct parsed_rules *parsed = parse_rules("preset=wasmtime,image=sealed");

@@ -15,7 +15,8 @@ static size_t find(const struct pattern *p, struct site *sites, size_t most, int
     cr_assert(code && marks);
     memcpy(code, p->code, p->size);
     memset(marks, scratch, p->size);
-    size_t count = site_find(code, (uint32_t)p->size, &p->target.at, p->target.count, marks, sites, most);
+    size_t count = site_find(SITE_CALLS_RESETS, code, (uint32_t)p->size, &p->target.at, p->target.count,
+                             marks, sites, most);
     free(marks);
     free(code);
     return count;
@@ -40,6 +41,32 @@ Test(site_finder, patterns)
                       sites[k].mov, sites[k].syscall, sites[k].number, sites[k].mov_length, sites[k].between,
                       site_reason_name(sites[k].reason), p->source);
     }
+}
+
+/* Every number in each way that numbers are written, when it is asked for and only then. */
+Test(site_finder, numbers)
+{
+    for (size_t i = 0; i < site_numbers_count(SITE_CALLS_ALL); i++) {
+        uint8_t low = (uint8_t)site_numbers[i].number, high = (uint8_t)(site_numbers[i].number >> 8),
+                marks[16];
+        const uint8_t forms[][10] = {{0xb8, low, high, 0, 0, 0x0f, 0x05, 0xc3},
+                                     {0x48, 0xc7, 0xc0, low, high, 0, 0, 0x0f, 0x05, 0xc3},
+                                     {0xbb, low, high, 0, 0, 0x89, 0xd8, 0x0f, 0x05, 0xc3}};
+        for (unsigned form = 0; form < 3; form++) {
+            struct site site = {0};
+            cr_expect_eq(site_find(SITE_CALLS_ALL, forms[form], 10, NULL, 0, marks, &site, 1), 1u,
+                         "%s, form %u", site_numbers[i].name, form);
+            cr_expect(site.number == site_numbers[i].number &&
+                          site.reason == (form == 2 ? SITE_register : SITE_patchable),
+                      "%s, form %u: %s", site_numbers[i].name, form, site_reason_name(site.reason));
+            cr_expect_eq(site_find(SITE_CALLS_RESETS, forms[form], 10, NULL, 0, marks, &site, 1),
+                         (size_t)!site_is_mapping(site_numbers[i].number), "%s", site_numbers[i].name);
+        }
+    }
+    cr_expect(!site_is_mapping(60) && !site_is_mapping(SITE_CALL_madvise) &&
+              site_is_mapping(SITE_CALL_mremap));
+    cr_expect_str_eq(site_call_name(SITE_CALL_munmap), "munmap");
+    cr_expect_str_eq(site_call_name(60), "?");
 }
 
 Test(site_finder, at_least_sixty_patterns_and_half_refused)
@@ -78,7 +105,7 @@ Test(site_finder, counts_what_does_not_fit)
 {
     for (size_t i = 0; i < PATTERN_COUNT; i++)
         cr_expect_eq(find(&patterns[i], NULL, 0, 0), patterns[i].count, "%s", patterns[i].name);
-    cr_expect_eq(site_find(NULL, 0, NULL, 0, NULL, NULL, 0), 0u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, NULL, 0, NULL, 0, NULL, NULL, 0), 0u);
 }
 
 Test(site_finder, targets_past_the_end_are_ignored)
@@ -87,7 +114,7 @@ Test(site_finder, targets_past_the_end_are_ignored)
     static const uint32_t targets[] = {8, 9, UINT32_MAX};
     uint8_t marks[8];
     struct site site;
-    cr_expect_eq(site_find(code, 8, targets, 3, marks, &site, 1), 1u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, code, 8, targets, 3, marks, &site, 1), 1u);
     cr_expect_eq(site.reason, SITE_patchable);
 }
 
@@ -107,7 +134,7 @@ Test(site_finder, many_crossing_jumps_stay_bounded, .timeout = 20)
     }
     memcpy(code + BLOCKS / 2 * STEP, "\xb8\x1c\x00\x00\x00\x0f\x05\xc3", 8);
     struct site site;
-    cr_expect_eq(site_find(code, SIZE, NULL, 0, marks, &site, 1), 1u);
+    cr_expect_eq(site_find(SITE_CALLS_RESETS, code, SIZE, NULL, 0, marks, &site, 1), 1u);
     cr_expect_eq(site.reason, SITE_complex);
     free(marks);
     free(code);

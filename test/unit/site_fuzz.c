@@ -23,14 +23,15 @@ static void fail(const char *what, const uint8_t *code, size_t size)
 
 static void check_patchable(const struct site *site, const uint8_t *code, size_t size)
 {
-    static const uint8_t forms[][SITE_MOV_LONGEST] = {
-        {0xb8, 28}, {0xb8, 0xb8, 1}, {0x48, 0xc7, 0xc0, 28}, {0x48, 0xc7, 0xc0, 0xb8, 1}};
-    unsigned form = (site->mov_length == 7 ? 2 : 0) + (site->number == SITE_PROCESS_MADVISE ? 1 : 0);
-    if (site->mov_length != 5 && site->mov_length != 7)
-        fail("a mov of neither 5 nor 7 bytes", code, size);
+    struct insn jump;
+    if (site->mov_length < SITE_MOV_SHORTEST || site->mov_length > SITE_MOV_LONGEST)
+        fail("no room for a jump and its nop", code, size);
     if (site->syscall + 2 > size || site->mov + site->mov_length > site->syscall)
         fail("a site out of bounds", code, size);
-    if (memcmp(code + site->mov, forms[form], site->mov_length) != 0)
+    if (insn_decode(code + site->mov, size - site->mov, &jump) < 0 || jump.length != site->mov_length ||
+        jump.kind != INSN_PLAIN || jump.rip_relative)
+        fail("what becomes the jump cannot be moved", code, size);
+    if (jump.writes_rax && (jump.constant_into != INSN_RAX || jump.constant != site->number))
         fail("the mov is not the mov", code, size);
     if (memcmp(code + site->syscall, "\x0f\x05", 2) != 0)
         fail("the syscall is not a syscall", code, size);
@@ -63,9 +64,11 @@ static void check(const uint8_t *input, size_t size)
         exit(1);
     memcpy(code, input + 1 + 2 * target_count, size);
     memset(marks, 0, size);
-    size_t count = site_find(code, (uint32_t)size, targets, target_count, marks, sites, MOST);
+    size_t count = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size, targets,
+                             target_count, marks, sites, MOST);
     memset(marks, 0xa5, size);
-    size_t count_again = site_find(code, (uint32_t)size, targets, target_count, marks, again, MOST / 2);
+    size_t count_again = site_find(size % 2 ? SITE_CALLS_ALL : SITE_CALLS_RESETS, code, (uint32_t)size,
+                                   targets, target_count, marks, again, MOST / 2);
     if (count != count_again)
         fail("the scratch memory's content or the room for sites changed the answer", code, size);
     for (size_t i = 0; i < count && i < MOST; i++) {

@@ -163,7 +163,8 @@ Test(statistics, sites)
     report->sites = &sites;
     sites.object[0] = (struct hooks_object){"/lib/a.so", 1, 2, 3, 4, 5};
     sites.object_count = 1;
-    sites.left[0] = (struct hooks_unpatched){"/lib/a.so", "inline", "branch", "why", 0x1234};
+    sites.left[0] = (struct hooks_unpatched){
+        .path = "/lib/a.so", .kind = "inline", .reason = "branch", .text = "why", .address = 0x1234};
     sites.left_count = 1;
     struct text text;
     text_start(&text, bytes, sizeof bytes);

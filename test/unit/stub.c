@@ -97,7 +97,7 @@ Test(stub, keeps_what_the_kernel_keeps)
         machine_pass(&in, &served);
         cr_expect_eq(page[0], 7, "served: no real call");
         compare(&real, &served, level);
-        cr_expect_eq(decision_saw.number, SITE_MADVISE);
+        cr_expect_eq(decision_saw.number, SITE_CALL_madvise);
         cr_expect_eq(decision_saw.arguments[0], (long)page);
         cr_expect_eq(decision_saw.arguments[1], 4096, "the instruction between ran first");
         cr_expect_eq(decision_saw.arguments[2], MADV_DONTNEED);
@@ -315,7 +315,7 @@ Test(thunk, stays_in_reach)
     const uint8_t *here = (const uint8_t *)(uintptr_t)site_short;
     cr_assert_eq(thunk_block_open(&block, here, here + 8, 1000), SITE_patchable);
     cr_expect_lt(llabs((long long)(block.memory - here)), 1ll << 31);
-    struct site site = {.syscall = 5, .number = SITE_MADVISE, .mov_length = 5};
+    struct site site = {.syscall = 5, .number = SITE_CALL_madvise, .mov_length = 5};
     size_t count = 0;
     while (thunk_block_add(&block, here, &site))
         count++;
