@@ -127,7 +127,8 @@ const char *live_read(const char *bytes, size_t length, struct statistics *stati
     struct report *report = &statistics->report;
     report->pid = atoi(line_of(page, "pid"));
     report->exe = keep_line(statistics, page, "exe");
-    report->mode = keep_line(statistics, page, "mode");
+    bool is_switched_off = length > LIVE_SWITCH && bytes[LIVE_SWITCH] == '0';
+    report->mode = is_switched_off ? "off" : keep_line(statistics, page, "mode");
     report->arm = keep_line(statistics, page, "arm");
     read_rules(page, statistics);
     read_counters(bytes, &layout, statistics);
