@@ -194,6 +194,7 @@ static void path_from_here(int pid, const char *path, char *here, size_t size)
         snprintf(here, size, "/proc/%d/%s/%s", pid, *path == '/' ? "root" : "cwd", path + (*path == '/'));
 }
 
+/* Is it the live file of the process that knows itself by this number? */
 static bool is_live_file_of(int own, const char *path)
 {
     char page[64] = "";
@@ -203,7 +204,8 @@ static bool is_live_file_of(int own, const char *path)
         return false;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     bool is_read = fd >= 0 && pread(fd, page, sizeof page - 1, 0) > 0;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return is_read && sscanf(page, "keepwarm-live/%*d pid %d", &of) == 1 && of == own;
 }
 

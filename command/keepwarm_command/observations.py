@@ -52,7 +52,8 @@ def table(observed, fault_ns):
 def missed(total, hooks):
     """What was not seen, or not looked at, in lines. total: the added statistics; hooks: what was asked for."""
     if not total["processes"]:
-        return ["No process left statistics: the command is static, setuid, or was killed, or clears its environment.",
+        return ["No process left statistics: the command is static, setuid, or clears its environment, or the rules",
+                "or settings are bad.",
                 "`keepwarm doctor -- CMD` tells more."]
     lines = []
     unseen = {reason: times for reason, times in total["declined"].items() if reason not in ("observing", "no_rule")}
@@ -124,5 +125,6 @@ def report(documents, suggestion, cpu_ns, hooks):
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
     lines += lost(documents) + missed(total, hooks)
-    lines += advice(suggestion, fault_ns, busy, 2 * total.get("unwritten", 0) > total["calls"])
+    if total["processes"]:
+        lines += advice(suggestion, fault_ns, busy, 2 * total.get("unwritten", 0) > total["calls"])
     return "\n".join(f"keepwarm: {line}" if i == 0 else line for i, line in enumerate(lines)) + "\n"
