@@ -37,11 +37,11 @@ struct pagemap_scan {
    errno: ENOTTY and EBADF when fd is not a pagemap, EPERM under seccomp. Signal-safe, no allocation. */
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
 
-/* How many pages of [start, end) are present or swapped, up to most; *found_end is where the last of them ends. Adds
-   the calls it made to *scans.
-   Scans in slices of 1 GiB. Returns the number, or a negative errno as above. */
+/* How many pages of [start, end) are present or swapped, up to most; *found_end is where the last of them
+   ends. Adds the calls it made to *scans. Scans in slices of 1 GiB. Returns the number, or a negative errno
+   as above. */
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
-                    uint32_t *scans);
+                   uint32_t *scans);
 
 /* Is fd a pagemap? An empty scan tells. */
 bool pagemap_works(int fd);

@@ -75,16 +75,18 @@ static bool page_equals(uintptr_t page, const char *snapshot)
     return true;
 }
 
-/* How many pages of a run nobody wrote to, as far as can be seen: an image that may be cut short is not read. */
-static __attribute__((noinline)) uint64_t count_unneeded(const struct reset_piece *piece, uintptr_t piece_start,
-                                                         uintptr_t start, uintptr_t end)
+/* How many pages of a run nobody wrote to, as far as can be seen: an image that may be cut short is not read.
+ */
+static __attribute__((noinline)) uint64_t
+count_unneeded(const struct reset_piece *piece, uintptr_t piece_start, uintptr_t start, uintptr_t end)
 {
     uint64_t pages = 0;
-    if (piece->image && (piece->image->kind != IMAGE_SEALED ||
-                         piece->offset + (end - piece_start) > piece->image->size))
+    if (piece->image &&
+        (piece->image->kind != IMAGE_SEALED || piece->offset + (end - piece_start) > piece->image->size))
         return 0;
     for (uintptr_t at = start; at < end; at += PAGE)
-        pages += page_equals(at, piece->image ? piece->image->view + piece->offset + (at - piece_start) : NULL);
+        pages +=
+            page_equals(at, piece->image ? piece->image->view + piece->offset + (at - piece_start) : NULL);
     return pages;
 }
 

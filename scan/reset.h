@@ -45,9 +45,9 @@ struct reset_account {
 int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped);
 
-/* Writes a whole piece without asking which pages are dirty. stores_safe: by plain stores; else, for anonymous
-   memory only, in a way that cannot fault: EFAULT where a store would (a guard page, a changed protection). Returns
-   0 or a negative errno, as above. */
+/* Writes a whole piece without asking which pages are dirty. stores_safe: by plain stores; else, for
+   anonymous memory only, in a way that cannot fault: EFAULT where a store would (a guard page, a changed
+   protection). Returns 0 or a negative errno, as above. */
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, struct reset_account *account);
 

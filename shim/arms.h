@@ -1,4 +1,5 @@
-/* Whether this process serves just now: mode=ab's slices, mode=coin's toss, and the switch in the live file. */
+/* Whether this process serves just now: mode=ab's slices, mode=coin's toss, and the switch in the live file.
+ */
 #ifndef SHIM_ARMS_H
 #define SHIM_ARMS_H
 
@@ -7,8 +8,8 @@
 #include "shim/pairs.h"
 #include "shim/state.h"
 
-/* Tosses the coin, or begins the first slice. At start-up, and in a fork child when it has a state of its own:
-   a child tosses a coin of its own, measures from nothing, and starts switched on. */
+/* Tosses the coin, or begins the first slice. At start-up, and in a fork child when it has a state of its
+   own: a child tosses a coin of its own, measures from nothing, and starts switched on. */
 void arms_start(void);
 
 /* What the switch says: to be called every now and then. Signal-safe. */

@@ -61,8 +61,8 @@ static bool rules_reset_alike(int first, int second)
     return a->keep == b->keep && a->policy == b->policy;
 }
 
-/* How many pieces from this one on are reset in one go: those after it that are to be scanned too, by the same
-   options, as long as few pages are dirty in all. */
+/* How many pieces from this one on are reset in one go: those after it that are to be scanned too, by the
+   same options, as long as few pages are dirty in all. */
 static unsigned pieces_together(const struct work *work, unsigned first)
 {
     const struct plan *plan = work->plan;
@@ -97,7 +97,8 @@ static int scan_pieces(struct work *work, unsigned first, unsigned count, uintpt
 
 static int blind_piece(struct work *work, const struct plan_piece *from, uintptr_t start)
 {
-    struct reset_piece piece = {from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image, from->offset};
+    struct reset_piece piece = {from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image,
+                                from->offset};
     return reset_blind(&process.files, start, &piece, stores_are_safe(work->plan), &work->account);
 }
 
@@ -154,4 +155,3 @@ long carry_out(struct work *work)
     }
     return real_call(work, work->pending, work->call->end);
 }
-

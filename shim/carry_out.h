@@ -26,9 +26,9 @@ struct work {
     uintptr_t pending;                        /* [pending, position) waits for the real call */
 };
 
-/* Resets all pieces in address order, and gives what is left of the call to the real one. Returns 0, or a negative
-   errno: the caller gives the whole range to the real call, which is exact whatever was done so far. Signal-safe.
-   Stack: 900 bytes, or 1.7 KiB when all large vectors are lent. */
+/* Resets all pieces in address order, and gives what is left of the call to the real one. Returns 0, or a
+   negative errno: the caller gives the whole range to the real call, which is exact whatever was done so far.
+   Signal-safe. Stack: 900 bytes, or 1.7 KiB when all large vectors are lent. */
 long carry_out(struct work *work);
 
 #endif

@@ -122,8 +122,8 @@ uint64_t counters_calls(void)
     return calls;
 }
 
-/* Threads begin at different turns: a program of threads that make one call each would else have all its calls
-   measured. And turns come irregularly: ranges that are reset in rotation would else never have one. */
+/* Threads begin at different turns: a program of threads that make one call each would else have all its
+   calls measured. And turns come irregularly: ranges that are reset in rotation would else never have one. */
 bool counters_timed_turn(void)
 {
     if (__builtin_expect(!thread_turn, 0))

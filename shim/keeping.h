@@ -1,5 +1,5 @@
-/* What resets leave resident in this process: the histories that say so, their sum, the budget that bounds it, and
-   the memory pressure that ends it. */
+/* What resets leave resident in this process: the histories that say so, their sum, the budget that bounds
+   it, and the memory pressure that ends it. */
 #ifndef SHIM_KEEPING_H
 #define SHIM_KEEPING_H
 
@@ -15,12 +15,12 @@ void keeping_start(const struct options *options);
 /* Opens what tells of a shortage of memory, once calls are served here: where pressure=on. Signal-safe. */
 void keeping_watch_memory(void);
 
-/* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the table is
-   full of ranges that keep pages: the caller must then keep none. Signal-safe. */
+/* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the
+   table is full of ranges that keep pages: the caller must then keep none. Signal-safe. */
 bool keeping_write(uintptr_t start, struct slot_history history);
 
-/* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is reset
-   more often than another gets what the other gives back at its own next reset. */
+/* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is
+   reset more often than another gets what the other gives back at its own next reset. */
 uint64_t keeping_room(struct slot_history *history);
 
 /* Is so little kept in all that a range nobody knows may keep some too? */
@@ -34,8 +34,8 @@ bool keeping_should_be_reclaimable(void);
    policy_open; only then, and not more often than every 10 ms, is the kernel asked. */
 bool keeping_under_pressure(bool turn);
 
-/* On a turn, where room was short: measures anew what a few ranges keep, as an unmapping that nobody saw must not
-   count for ever. */
+/* On a turn, where room was short: measures anew what a few ranges keep, as an unmapping that nobody saw must
+   not count for ever. */
 void keeping_measure_again(void);
 
 #endif

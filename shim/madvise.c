@@ -17,7 +17,8 @@ static bool is_reset(int advice)
     return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
 }
 
-/* MADV_HWPOISON, GUARD_INSTALL and what comes after them can make a page of a mapping one that a store faults on. */
+/* MADV_HWPOISON, GUARD_INSTALL and what comes after them can make a page of a mapping one that a store faults
+ * on. */
 enum { ADVICE_HWPOISON = 100 };
 
 static inline void note_advice(int advice)

@@ -18,12 +18,12 @@ enum hook_kind { HOOK_PLT = 0, HOOK_GOT = 1, HOOK_INLINE = 2, HOOK_LIBC = 4 };
 
 struct options {
     enum mode mode;
-    bool mode_is_bad;          /* some mode= was: off, whatever another says */
-    uint64_t slice_ns;         /* of MODE_AB */
-    uint32_t coin;             /* of MODE_COIN: on with this probability, in billionths */
-    uint64_t keep;             /* bytes */
-    uint64_t budget;           /* bytes, unless: */
-    unsigned budget_percent;   /* of the smaller of RAM and the cgroup's limit; 0: budget says it */
+    bool mode_is_bad;        /* some mode= was: off, whatever another says */
+    uint64_t slice_ns;       /* of MODE_AB */
+    uint32_t coin;           /* of MODE_COIN: on with this probability, in billionths */
+    uint64_t keep;           /* bytes */
+    uint64_t budget;         /* bytes, unless: */
+    unsigned budget_percent; /* of the smaller of RAM and the cgroup's limit; 0: budget says it */
     bool pressure;
     unsigned hooks;            /* enum hook_kind, ored */
     bool hooks_given;          /* and not just the default */

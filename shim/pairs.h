@@ -1,4 +1,5 @@
-/* mode=ab: the pairs of slices in which one process ran with keepwarm on and off, and what they show. Pure. */
+/* mode=ab: the pairs of slices in which one process ran with keepwarm on and off, and what they show. Pure.
+ */
 #ifndef SHIM_PAIRS_H
 #define SHIM_PAIRS_H
 

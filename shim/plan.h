@@ -22,7 +22,8 @@ struct plan_piece {
 struct plan {
     unsigned count;
     bool unconfirmed; /* read from the text of maps, at some earlier time */
-    bool promised;    /* every rule in it is vma=cache: the mappings are what the plan says until they are changed */
+    bool promised;    /* every rule in it is vma=cache: the mappings are what the plan says until they are
+                         changed */
     struct plan_piece piece[PLAN_PIECES];
 };
 

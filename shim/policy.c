@@ -11,13 +11,14 @@ enum {
     STORE = 40,   /* a page of a range that is written whole */
     READ = 200,   /* to have the kernel write it instead, from /dev/zero, */
     READ_PAGE = 60,
-    FAULT = 855, /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = 15, /* restores: somewhat fewer than time alone would say, for memory counts too */
-    CHECK_AFTER = 24, /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
+    FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
+    FAULTS_WORTH = 15,   /* restores: somewhat fewer than time alone would say, for memory counts too */
+    CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
-    REFUSED_MOST = 1,    /* or 2 where the kernel or the rules refuse: that may end at any time */
-    /* Pages that were given back in vain fault again: 40 restores each. After 512 resets that is a few percent. */
+    REFUSED_MOST = 1, /* or 2 where the kernel or the rules refuse: that may end at any time */
+    /* Pages that were given back in vain fault again: 40 restores each. After 512 resets that is a few
+       percent. */
     AUDIT_AFTER = 4,
     AUDIT_AFTER_MOST = 10,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
@@ -106,11 +107,13 @@ static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
     return dirty && blind <= SCAN + dirty * RESTORE;
 }
 
-/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults. */
+/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults.
+ */
 static bool scan_pays(const struct slot_history *history, uint64_t used)
 {
     uint64_t scanned = policy_window(history->pages, history->window), rest = history->pages - scanned;
-    uint64_t served = SCAN + scanned / TABLE_PAGES * SCAN_TABLE + (rest ? REAL + rest / TABLE_PAGES * REAL_TABLE : 0);
+    uint64_t served =
+        SCAN + scanned / TABLE_PAGES * SCAN_TABLE + (rest ? REAL + rest / TABLE_PAGES * REAL_TABLE : 0);
     return served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
 }
 
@@ -151,8 +154,8 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
         return true;
     }
     history->audited = (uint32_t)kept;
-    /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same pages
-       come back, that was in vain too: ask ever more seldom. */
+    /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same
+       pages come back, that was in vain too: ask ever more seldom. */
     if (kept == 0 || (findings->unneeded * 4 > written && !blind_pays(history->pages, written, true))) {
         lengthen_interval(history, 2);
         history->state = SLOT_LOOK;

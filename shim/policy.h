@@ -1,17 +1,17 @@
 /* How a range is reset, learned from how its last resets went. Pure: what is known goes in, decisions and the
    next history come out.
 
-   A page that is kept and written again saves a fault (1.9 us here with its teardown, 0.5 us on the best hosts);
-   one that is kept and not written costs a restore (50 ns) at every reset, and its memory. So what counts is
-   which of the kept pages are written again, and only a look can tell:
+   A page that is kept and written again saves a fault (1.9 us here with its teardown, 0.5 us on the best
+   hosts); one that is kept and not written costs a restore (50 ns) at every reset, and its memory. So what
+   counts is which of the kept pages are written again, and only a look can tell:
 
      new      never reset before: served while little is kept in all, then forwarded, so that memory which is
               purged once costs nothing
      look     the reset before was forwarded, so what is present now was touched since: nothing? then give up
-     check    served some times; then kept pages that still equal the snapshot were not written in this cycle. Are
-              they too many for the faults that are saved, of writes and reads? Then give up
-     serve    scan and restore, or restore blindly; now and then an audit, which checks as above
-     given up forwarded, with no question to the kernel, until it is time to look again */
+     check    served some times; then kept pages that still equal the snapshot were not written in this cycle.
+   Are they too many for the faults that are saved, of writes and reads? Then give up serve    scan and
+   restore, or restore blindly; now and then an audit, which checks as above given up forwarded, with no
+   question to the kernel, until it is time to look again */
 #ifndef SHIM_POLICY_H
 #define SHIM_POLICY_H
 
@@ -45,8 +45,8 @@ struct slot_history {
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
 
-/* *why is set for OPEN_FORWARD. turn: true for about one reset in 32. Between turns a history in which nothing
-   changes need not be written. trusting: little is kept in all. */
+/* *why is set for OPEN_FORWARD. turn: true for about one reset in 32. Between turns a history in which
+   nothing changes need not be written. trusting: little is kept in all. */
 enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why);
 
 /* What a reset found. Pages. */
@@ -56,8 +56,8 @@ struct findings {
     uint64_t unneeded; /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
 };
 
-/* Learns from what a reset of so many pages found, and says whether its pages shall stay: false means that the
-   caller gives the whole range to the real call now. */
+/* Learns from what a reset of so many pages found, and says whether its pages shall stay: false means that
+   the caller gives the whole range to the real call now. */
 bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings);
 
 /* The range could not be served, for this reason. After some refusals in a row it is given up. */

@@ -13,9 +13,9 @@
     REASON(observing, "mode=observe only looks")                                                             \
     REASON(no_rule, "no rule matches")                                                                       \
     REASON(policy, "the rule says forward, or keeping the pages does not pay")                               \
-    REASON(young, "the range was never reset before: memory that is purged once gains nothing")             \
+    REASON(young, "the range was never reset before: memory that is purged once gains nothing")              \
     REASON(budget, "the process keeps as much as its budget allows")                                         \
-    REASON(pressure, "memory is short")                                                                       \
+    REASON(pressure, "memory is short")                                                                      \
     REASON(unmapped, "a hole in the range")                                                                  \
     REASON(mappings, "more mappings in one call than keepwarm follows")                                      \
     REASON(locked, "memory locked by mlock")                                                                 \

@@ -84,14 +84,16 @@ struct service {
     bool timed;
     enum opening opening;
     struct slot_history history, before; /* as it is to be written, and as it was read */
-    uint32_t behind; /* pages that a longer reset from the same start kept, and that may lie behind this call's end */
+    uint32_t behind; /* pages that a longer reset from the same start kept, and that may lie behind this
+                        call's end */
 };
 
 /* By words: our own memcmp goes by bytes. */
 static bool is_unchanged(const struct slot_history *history, const struct slot_history *before)
 {
     const uint64_t *now = (const uint64_t *)history, *then = (const uint64_t *)before;
-    return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]) | (now[4] ^ then[4]));
+    return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]) |
+             (now[4] ^ then[4]));
 }
 _Static_assert(sizeof(struct slot_history) == 5 * sizeof(uint64_t), "is_unchanged compares it all");
 
@@ -209,7 +211,8 @@ static long finish(struct service *service, struct work *work)
     return result;
 }
 
-/* For a look, whether anything was touched since the real call emptied the range; for a long range its window. */
+/* For a look, whether anything was touched since the real call emptied the range; for a long range its
+ * window. */
 static long look_around(struct service *service, struct work *work)
 {
     enum { ENOUGH = 1024 };
@@ -282,7 +285,8 @@ static long serve(struct service *service, struct plan *plan)
 static bool plan_is_automatic(const struct plan *plan)
 {
     for (unsigned i = 0; i < plan->count; i++)
-        if (plan->piece[i].hindrance == REASON_COUNT && process.rules.rule[plan->piece[i].rule].policy != POLICY_AUTO)
+        if (plan->piece[i].hindrance == REASON_COUNT &&
+            process.rules.rule[plan->piece[i].rule].policy != POLICY_AUTO)
             return false;
     return true;
 }
@@ -296,7 +300,8 @@ static long open_and_serve(struct service *service)
     recall(service);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
-    service->opening = automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;
+    service->opening =
+        automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;
     if (service->opening == OPEN_FORWARD)
         return forward_all(service, why);
     enum reason refused = plan_call(service->call, service->advice, &plan, &service->matched);
@@ -309,7 +314,8 @@ static long open_and_serve(struct service *service)
     return serve(service, &plan);
 }
 
-/* Each in a frame of its own, which the other does not pay for; reached by a jump, for the sake of the returns. */
+/* Each in a frame of its own, which the other does not pay for; reached by a jump, for the sake of the
+ * returns. */
 static __attribute__((noinline)) long answer_call(const struct call *call, size_t length, int advice)
 {
     struct service service = {

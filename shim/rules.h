@@ -26,15 +26,17 @@ struct rule {
     uint64_t keep; /* bytes */
     enum rule_policy policy;
     bool cached;        /* vma=cache: taken to be promised */
-    bool preset_caches; /* vma=cache, but of a preset, which cannot promise for the user: see rules_trust_presets */
-    bool stable;      /* image=stable */
-    const char *text; /* as it was written, for statistics */
+    bool preset_caches; /* vma=cache, but of a preset, which cannot promise for the user: see
+                           rules_trust_presets */
+    bool stable;        /* image=stable */
+    const char *text;   /* as it was written, for statistics */
 };
 
 struct rules {
     unsigned count;
-    bool any_caller, any_cached, any_symbol, any_forced; /* does some rule have one? forced: a policy but auto */
-    unsigned hooks;                          /* enum hook_kind, ored: what the presets want */
+    bool any_caller, any_cached, any_symbol,
+        any_forced; /* does some rule have one? forced: a policy but auto */
+    unsigned hooks; /* enum hook_kind, ored: what the presets want */
     struct rule rule[RULES_MAX];
     char text[RULES_TEXT]; /* what the rules' strings point into */
     unsigned text_used;

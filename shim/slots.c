@@ -2,16 +2,22 @@
 
 #include <string.h>
 
-enum { SETS_BITS = 11, WAYS = SLOT_WAYS, WORDS = sizeof(struct slot_history) / sizeof(uint64_t), ROUND_STEP = 64 };
+enum {
+    SETS_BITS = 11,
+    WAYS = SLOT_WAYS,
+    WORDS = sizeof(struct slot_history) / sizeof(uint64_t),
+    ROUND_STEP = 64
+};
 
-/* check ties the words together: those of two writers do not fit. No writer ever claims an entry, so none can be
-   left claimed. The first word holds what is kept, and is only ever exchanged: what goes in and what comes out
-   add up whoever writes. */
+/* check ties the words together: those of two writers do not fit. No writer ever claims an entry, so none can
+   be left claimed. The first word holds what is kept, and is only ever exchanged: what goes in and what comes
+   out add up whoever writes. */
 struct entry {
     uint64_t start, check, words[WORDS];
 };
 static struct entry entries[1 << SETS_BITS][WAYS];
-_Static_assert(offsetof(struct slot_history, kept) == 0 && sizeof(struct slot_history) % sizeof(uint64_t) == 0,
+_Static_assert(offsetof(struct slot_history, kept) == 0 &&
+                   sizeof(struct slot_history) % sizeof(uint64_t) == 0,
                "the first word holds what is kept");
 
 static struct entry *set_of(uintptr_t start)

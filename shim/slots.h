@@ -1,5 +1,5 @@
-/* The table of histories (policy.h), by where a range starts. Bounded, lock-free, and exact about one thing: the
-   sum of what its entries say is kept. */
+/* The table of histories (policy.h), by where a range starts. Bounded, lock-free, and exact about one thing:
+   the sum of what its entries say is kept. */
 #ifndef SHIM_SLOTS_H
 #define SHIM_SLOTS_H
 
@@ -8,15 +8,17 @@
 
 #include "shim/policy.h"
 
-/* The history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An entry that
-   two threads wrote at once is recognised and not believed. */
+/* The history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An entry
+   that two threads wrote at once is recognised and not believed. */
 struct slot_history slot_read(uintptr_t start);
 
-/* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a crowded
-   table it takes the place of a range that keeps nothing. False, and nothing is written, where all keep some. */
+/* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a
+   crowded table it takes the place of a range that keeps nothing. False, and nothing is written, where all
+   keep some. */
 bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced);
 
-/* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does. */
+/* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does.
+ */
 bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history);
 
 /* A hand that first meets the SLOT_WAYS entries in one of which this start is or would be. */

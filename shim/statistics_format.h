@@ -13,7 +13,7 @@ struct report {
     const char *exe, *mode, *arm;
     const struct rules *rules;
     const struct sites *sites;
-    bool observed; /* there are observations to tell */
+    bool observed;             /* there are observations to tell */
     const struct pairs *pairs; /* NULL but in mode=ab */
     struct counters counters;
     uint64_t cpu_ns; /* of the process, so far; 0: not known, and left out */

@@ -181,8 +181,8 @@ static void forget_descriptors(void)
         world.pairs[i].image.file = -1;
 }
 
-/* Past libc another process's pagemap is not put there: only a look at each descriptor in each call would tell,
-   which costs more than the scan; the manual says so. */
+/* Past libc another process's pagemap is not put there: only a look at each descriptor in each call would
+   tell, which costs more than the scan; the manual says so. */
 static int stand_in(bool raw)
 {
     char path[32];

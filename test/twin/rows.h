@@ -100,7 +100,7 @@ enum row {
  */
 #define UNREACHABLE_REASONS(REASON)                                                                          \
     REASON(busy, "needs another thread at just the wrong moment")                                            \
-    REASON(pressure, "needs a memory cgroup at its limit: test/places/memory-limit has one")                  \
+    REASON(pressure, "needs a memory cgroup at its limit: test/places/memory-limit has one")                 \
     REASON(images, "needs more than 500 mapped files in use at once")                                        \
     REASON(switched_off, "test/places/arms moves the switch")
 

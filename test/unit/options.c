@@ -119,8 +119,9 @@ Test(options, budget_and_pressure)
     options = &parse_options("budget=64M")->options;
     cr_assert(options->budget_percent == 0 && options->budget == 64 << 20 && options->pressure);
     cr_assert_eq(parse_options("")->options.budget_percent, 25);
-    static const char *const bad[] = {"budget=12Q", "budget=%", "budget=101%", "budget=-1%", "budget=5%%",
-                                      "budget=99999999999%", "pressure=1"};
+    static const char *const bad[] = {"budget=12Q", "budget=%",   "budget=101%",
+                                      "budget=-1%", "budget=5%%", "budget=99999999999%",
+                                      "pressure=1"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct parsed_options *parsed = parse_options(bad[i]);
         cr_assert_eq(parsed->problems.count, 1, "%s", bad[i]);

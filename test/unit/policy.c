@@ -6,8 +6,12 @@
 
 static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, uint64_t left, uint32_t dirty)
 {
-    struct policy_input input = {
-        .rule = rule, .blind_possible = blind, .pages = pages, .call_pages = pages, .pages_left = left, .dirty = dirty};
+    struct policy_input input = {.rule = rule,
+                                 .blind_possible = blind,
+                                 .pages = pages,
+                                 .call_pages = pages,
+                                 .pages_left = left,
+                                 .dirty = dirty};
     return policy_decide(&input);
 }
 
@@ -38,7 +42,8 @@ Test(policy, blind_where_it_is_cheaper)
     cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 0), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, 16), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_AUTO, true, 64, 1000, 2), DECIDE_SCAN);
-    struct policy_input input = {.blind_possible = true, .pages = 256, .call_pages = 256, .pages_left = 999, .dirty = 250};
+    struct policy_input input = {
+        .blind_possible = true, .pages = 256, .call_pages = 256, .pages_left = 999, .dirty = 250};
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.stores_safe = true;
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);

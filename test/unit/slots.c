@@ -25,7 +25,8 @@ Test(slots, remember)
     cr_assert_eq(slot_read(0x7f0000001000).kept, 0);
 }
 
-/* A full table refuses a new range rather than forget what an old one keeps; ranges that keep nothing give way. */
+/* A full table refuses a new range rather than forget what an old one keeps; ranges that keep nothing give
+ * way. */
 Test(slots, no_kept_page_is_lost)
 {
     enum { RANGES = 100000 };
