@@ -16,6 +16,7 @@
  * is `after`, kept in rcx and then in the frame.
  */
 #define RED_ZONE 128
+#define DIRECTION_FLAG 0x400
 
 	.text
 	.globl	hook_stub
@@ -83,6 +84,22 @@ hook_stub:
 	jnz	1f
 	sub	$2, %rcx			/* declined: to the syscall itself */
 1:	mov	(%rsp), %r11
+	test	$DIRECTION_FLAG, %r11d
+	jnz	2f
+	/* popfq takes 6 ns, this one: only the status flags and the direction have changed. */
+	mov	%rax, -8(%rsp)
+	mov	1(%rsp), %al
+	shr	$3, %al				/* the overflow flag is bit 11 */
+	and	$1, %al
+	add	$127, %al			/* overflows when it was set */
+	mov	(%rsp), %ah
+	sahf
+	mov	-8(%rsp), %rax
+	lea	8 + RED_ZONE(%rsp), %rsp
+	.cfi_remember_state
+	.cfi_def_cfa_offset 0
+	jmp	*%rcx
+2:	.cfi_restore_state
 	popfq
 	.cfi_adjust_cfa_offset -8
 	lea	RED_ZONE(%rsp), %rsp

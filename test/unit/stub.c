@@ -113,6 +113,27 @@ Test(stub, keeps_what_the_kernel_keeps)
         cr_log_warn("no AVX-512 here: its registers were not tested");
 }
 
+/* Each status flag and the direction on its own, and many together: the kernel changes none. */
+Test(stub, keeps_every_flag)
+{
+    static const uint64_t flags[] = {0, 0x1, 0x4, 0x10, 0x40, 0x80, 0x800, 0x400, 0x8d5, 0x0d5, 0x801, 0x8d4};
+    uint8_t *page = one_page();
+    struct patched p = patch(machine_pass, machine_size());
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        for (int served = 0; served < 2; served++) {
+            struct machine in, out = {0};
+            fill(&in, 0, page);
+            in.flags = 0x202 | flags[i];
+            decision = served ? SERVE : DECLINE;
+            decision_result = -1;
+            machine_pass(&in, &out);
+            cr_expect_eq(out.flags, in.flags, "%lx, not %lx", out.flags, in.flags);
+            cr_expect_eq(out.general[0], served ? (uint64_t)-1 : 0u);
+        }
+    cr_expect_eq(patch_undo(p.mov, p.expected, &p.site, p.thunk, PATCH_QUIET), SITE_patchable);
+    munmap(page, 4096);
+}
+
 Test(stub, gives_results_and_errors)
 {
     patch((void *)site_short, 8);
