@@ -42,7 +42,8 @@ struct site {
    instructions are known to begin (a switch's cases, landing pads); offsets past the end are ignored. Code is
    followed from the start and from them, so that data between instructions is never taken for code. `marks`
    is scratch memory of `size` bytes that the caller owns; its content before and after means nothing. Writes
-   at most `most` sites, ordered by address, and returns how many there are, which may be more. */
+   at most `most` sites, ordered by address, and returns how many there are. Where that is more than `most`, one
+   that did not fit and that two ways lead to may be counted twice. */
 size_t site_find(enum site_calls calls, const uint8_t *code, uint32_t size, const uint32_t *targets,
                  size_t target_count, uint8_t *marks, struct site *sites, size_t most);
 
