@@ -30,6 +30,12 @@ static uint64_t pages_left(const struct work *work, const struct plan_piece *pie
     return most > spent ? most - spent : 0;
 }
 
+static struct reset_piece reset_piece_of(const struct plan_piece *piece)
+{
+    return (struct reset_piece){piece->end, piece->image.kind == IMAGE_NONE ? NULL : &piece->image,
+                                piece->offset};
+}
+
 /* By the promise that mappings change only where we see it. Guard pages lie within a mapping. */
 static bool stores_are_safe(const struct plan *plan)
 {
@@ -40,7 +46,7 @@ static enum decision decide(const struct work *work, const struct plan_piece *pi
 {
     if (!is_servable(piece))
         return DECIDE_FORWARD;
-    bool safe = stores_are_safe(work->plan);
+    bool safe = work->stores_safe;
     struct policy_input input = {
         .rule = process.rules.rule[piece->rule].policy,
         .blind_possible = safe ? piece->image.kind == IMAGE_NONE || piece->image.kind == IMAGE_SEALED
@@ -81,11 +87,8 @@ static unsigned pieces_together(const struct work *work, unsigned first)
 static int scan_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start, uintptr_t *stopped)
 {
     struct reset_piece piece[PLAN_PIECES];
-    for (unsigned i = 0; i < count; i++) {
-        const struct plan_piece *from = &work->plan->piece[first + i];
-        piece[i] = (struct reset_piece){from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image,
-                                        from->offset};
-    }
+    for (unsigned i = 0; i < count; i++)
+        piece[i] = reset_piece_of(&work->plan->piece[first + i]);
     struct reset_span span = {
         .start = start,
         .piece = piece,
@@ -95,13 +98,6 @@ static int scan_pieces(struct work *work, unsigned first, unsigned count, uintpt
     return reset_scanned(&process.files, &span, &work->account, stopped);
 }
 
-static int blind_piece(struct work *work, const struct plan_piece *from, uintptr_t start)
-{
-    struct reset_piece piece = {from->end, from->image.kind == IMAGE_NONE ? NULL : &from->image,
-                                from->offset};
-    return reset_blind(&process.files, start, &piece, stores_are_safe(work->plan), &work->account);
-}
-
 /* Resets the pieces [first, first+count), which begin at start. Returns as reset_scanned does. */
 static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
                         enum decision decision, uintptr_t *stopped)
@@ -109,8 +105,10 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
     const struct plan_piece *piece = &work->plan->piece[first];
     struct reset_account *account = &work->account;
     account->pages_left = pages_left(work, piece);
-    if (decision == DECIDE_BLIND)
-        return blind_piece(work, piece, start);
+    if (decision == DECIDE_BLIND) {
+        struct reset_piece whole = reset_piece_of(piece);
+        return reset_blind(&process.files, start, &whole, work->stores_safe, account);
+    }
     return scan_pieces(work, first, count, start, stopped);
 }
 
@@ -125,6 +123,7 @@ long carry_out(struct work *work)
 {
     uintptr_t position = work->call->start;
     work->pending = position;
+    work->stores_safe = stores_are_safe(work->plan);
     work->first_decline = REASON_COUNT;
     work->account.scan_ns = work->timed ? &work->scan_ns : NULL;
     work->account.restore_ns = work->timed ? &work->restore_ns : NULL;

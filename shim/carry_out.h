@@ -18,6 +18,7 @@ struct work {
     uint64_t pages_most;          /* the budget's limit to what may be restored */
     uint32_t expected, dirty;     /* of the range's history: pages kept, and pages written in a cycle */
 
+    bool stores_safe;                         /* a blind restore may use plain stores */
     uint64_t touched;                         /* pages, found by a look before */
     uint64_t scan_ns, restore_ns, forward_ns; /* when timed */
     uint32_t served;                          /* bit i: rule i served a piece */

@@ -104,13 +104,20 @@ static int small_blind(void)
     return report("4 dense pages", use);
 }
 
-static int image_and_anonymous(void)
+/* Maps a sealed image over the first 16 pages. */
+static int map_image(unsigned char *memory)
 {
     int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     EXPECT(ftruncate(fd, 16 * PLACE_PAGE) == 0);
     EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
-    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
     EXPECT(mmap(memory, 16 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+    return CASE_PASSED;
+}
+
+static int image_and_anonymous(void)
+{
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    EXPECT(map_image(memory) == CASE_PASSED);
     uint64_t served = counter("served");
     /* The first of them looks for the file among the descriptors. */
     size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
@@ -145,11 +152,8 @@ static int declined(void)
    piece, whose name is asked for. */
 static int observed(void)
 {
-    int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    EXPECT(ftruncate(fd, 16 * PLACE_PAGE) == 0);
-    EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
     unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
-    EXPECT(mmap(memory, 16 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+    EXPECT(map_image(memory) == CASE_PASSED);
     EXPECT(mprotect(memory + 63 * PLACE_PAGE, PLACE_PAGE, PROT_READ) == 0);
     size_t use = most_use(memory, 63 * PLACE_PAGE, 2 * PLACE_PAGE, true), with_protected = 0;
     for (int i = 0; i < 20; i++) {
