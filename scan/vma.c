@@ -52,7 +52,7 @@ struct text_window {
     int fd;
     int64_t offset;
     int length, at;
-    char bytes[448];
+    char bytes[128];
 };
 
 static int next_byte(struct text_window *text)
@@ -121,7 +121,8 @@ static bool read_line(struct text_window *text, struct vma *vma, char *name, siz
     return after == ' ';
 }
 
-int vma_read(int maps, uintptr_t address, struct vma *vma, char *name, size_t size)
+/* Its window does not belong in a caller's frame. */
+__attribute__((noinline)) int vma_read(int maps, uintptr_t address, struct vma *vma, char *name, size_t size)
 {
     struct text_window text = {.fd = maps};
     while (read_line(&text, vma, name, size)) {

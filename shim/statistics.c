@@ -107,27 +107,32 @@ static bool has_a_file(void)
     return stats[0] && (!process.forks || is_stderr(stats) || strstr(stats, "%p"));
 }
 
+static __attribute__((noinline)) long write_locked(bool at_end)
+{
+    struct text text;
+    struct quiet quiet;
+    long error = 0;
+    quiet_begin(&quiet);
+    format(&text);
+    if (!is_stderr(process.options.stats))
+        error = replace_file(&text);
+    else if (at_end)
+        message_stderr(text.bytes, text.length);
+    quiet_end(&quiet);
+    return error;
+}
+
 void statistics_write(bool at_end)
 {
     if (process.inert || process.sandboxed || !has_a_file() || state_is_unadopted_child() || !state_is_ours())
         return;
-    struct quiet quiet;
     uint64_t signals = prim_block_signals();
-    quiet_begin(&quiet);
     if (!__atomic_exchange_n(&state.lock, 1, __ATOMIC_ACQUIRE)) {
-        struct text text;
-        format(&text);
-        if (is_stderr(process.options.stats)) {
-            if (at_end)
-                message_stderr(text.bytes, text.length);
-        } else {
-            long error = replace_file(&text);
-            if (error)
-                message_failure(LOG_WARN, "cannot write the statistics", process.options.stats, error);
-        }
+        long error = write_locked(at_end);
+        if (error)
+            message_failure(LOG_WARN, "cannot write the statistics", process.options.stats, error);
         __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
     }
-    quiet_end(&quiet);
     prim_restore_signals(signals);
 }
 
