@@ -61,7 +61,7 @@ static void read_fields(unsigned index, uint32_t generation, struct image *image
         .generation = generation,
         .view = (const char *)LOAD(slot->view),
         .size = LOAD(slot->size),
-        .tags = LOAD(slot->tags),
+        .tags = (uint32_t)LOAD(slot->tags),
     };
     if (!LOAD(slot->used))
         STORE(slot->used, 1);
@@ -333,7 +333,7 @@ static struct slot *choose_slot(const struct vma *vma)
     return empty;
 }
 
-static void fill_slot(struct slot *slot, const struct vma *vma, struct candidate *found, uint64_t tags)
+static void fill_slot(struct slot *slot, const struct vma *vma, struct candidate *found, uint32_t tags)
 {
     if (!place_view(slot, found)) {
         prim_munmap(found->view, found->size);
@@ -369,7 +369,7 @@ int image_register(int maps, const struct vma *vma, image_judge *judge_path, str
         bool promised = false;
         read_path(maps, vma, path, sizeof path);
         __builtin_memcpy(shown, path, sizeof path);
-        uint64_t tags = judge_path(shown, &promised);
+        uint32_t tags = judge_path(shown, &promised);
         struct candidate candidate = find_file(maps, vma, path, promised);
         fill_slot(slot, vma, &candidate, tags);
         found = image_find(vma, image);

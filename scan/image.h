@@ -32,9 +32,9 @@ struct image {
     enum image_kind kind;
     unsigned slot;       /* with generation: which registration this is */
     uint32_t generation; /* of the slot; see image_stands */
+    uint32_t tags;       /* the caller's own, from registration */
     const char *view;    /* for SEALED and STABLE: the file's bytes from offset 0 */
     uint64_t size;       /* of the file when it was registered, bytes */
-    uint64_t tags;       /* the caller's own, from registration */
 };
 
 /* Finds the image of a mapped file. Lock-free; false when it is not registered. Signal-safe. */
@@ -45,7 +45,7 @@ bool image_recall(unsigned slot, uint32_t generation, struct image *image);
 
 /* Asked once for each file, under the lock: which tags shall be kept with it, and whether a rule promises it
    to be stable. path is as maps prints it, cut at 1023 bytes, and may be changed. */
-typedef uint64_t image_judge(char *path, bool *promised);
+typedef uint32_t image_judge(char *path, bool *promised);
 
 /* Registers the file that is mapped at vma. A rare path: up to a few system calls for each of the process's
    descriptors. Returns 0; -EBUSY when another thread is registering, and -ENFILE when more files are in use

@@ -7,10 +7,12 @@
 enum { VECTORS = 16 };
 
 static struct {
-    uint64_t borrower; /* the claim's address, and above bit 48 a number that tells two claims there apart; 0:
-                          free */
+    uint64_t borrower; /* the claim's address, 0: free; above bit 48 a number that tells two claims apart */
     struct page_region region[REGIONS_MANY];
 } __attribute__((aligned(64))) vectors[VECTORS];
+
+enum { ADDRESS_BITS = 48 };
+#define ADDRESS (((uint64_t)1 << ADDRESS_BITS) - 1)
 
 static uint64_t cookie_of(unsigned vector, uintptr_t claim)
 {
@@ -20,7 +22,7 @@ static uint64_t cookie_of(unsigned vector, uintptr_t claim)
 /* The borrower's stack may be gone: it is read as read(2) would. */
 static bool is_abandoned(unsigned vector, uint64_t word)
 {
-    uintptr_t borrower = word & (((uint64_t)1 << 48) - 1);
+    uintptr_t borrower = word & ADDRESS;
     uint64_t cookie = 0;
     struct iovec to = {&cookie, sizeof cookie}, from = {(void *)borrower, sizeof cookie};
     long count = prim_copy_safely(&to, &from, 1);
@@ -30,12 +32,12 @@ static bool is_abandoned(unsigned vector, uint64_t word)
 
 static bool take(unsigned vector, uint64_t from, struct regions_claim *claim)
 {
-    static uint32_t claims;
-    uint64_t number = __atomic_fetch_add(&claims, 1, __ATOMIC_RELAXED);
+    uint64_t number = (from >> ADDRESS_BITS) + 1;
     claim->vector = (int)vector;
     __atomic_store_n(&claim->cookie, cookie_of(vector, (uintptr_t)claim), __ATOMIC_RELEASE);
-    return __atomic_compare_exchange_n(&vectors[vector].borrower, &from, (uintptr_t)claim | number << 48,
-                                       false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&vectors[vector].borrower, &from,
+                                       (uintptr_t)claim | number << ADDRESS_BITS, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_RELAXED);
 }
 
 struct page_region *regions_claim(struct regions_claim *claim)
@@ -44,12 +46,13 @@ struct page_region *regions_claim(struct regions_claim *claim)
     unsigned first = (unsigned)((uintptr_t)claim >> 13);
     for (unsigned i = 0; i < VECTORS; i++) {
         unsigned vector = (first + i) % VECTORS;
-        if (!__atomic_load_n(&vectors[vector].borrower, __ATOMIC_RELAXED) && take(vector, 0, claim))
+        uint64_t borrower = __atomic_load_n(&vectors[vector].borrower, __ATOMIC_RELAXED);
+        if (!(borrower & ADDRESS) && take(vector, borrower, claim))
             return vectors[vector].region;
     }
     for (unsigned vector = 0; vector < VECTORS; vector++) {
         uint64_t borrower = __atomic_load_n(&vectors[vector].borrower, __ATOMIC_ACQUIRE);
-        if (borrower && is_abandoned(vector, borrower) && take(vector, borrower, claim))
+        if ((borrower & ADDRESS) && is_abandoned(vector, borrower) && take(vector, borrower, claim))
             return vectors[vector].region;
     }
     claim->cookie = 0;
@@ -58,6 +61,7 @@ struct page_region *regions_claim(struct regions_claim *claim)
 
 void regions_release(struct regions_claim *claim)
 {
-    __atomic_store_n(&vectors[claim->vector].borrower, 0, __ATOMIC_RELEASE);
+    uint64_t *borrower = &vectors[claim->vector].borrower;
+    __atomic_store_n(borrower, __atomic_load_n(borrower, __ATOMIC_RELAXED) & ~ADDRESS, __ATOMIC_RELEASE);
     __atomic_store_n(&claim->cookie, 0, __ATOMIC_RELAXED);
 }

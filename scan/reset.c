@@ -61,6 +61,11 @@ static inline int restore_from_image(const struct image *image, uint64_t offset,
     return 0;
 }
 
+static inline bool is_anonymous(const struct reset_piece *piece)
+{
+    return piece->image.kind == IMAGE_NONE;
+}
+
 /* No vector registers: 80 ns a page. NULL stands for zeroes. */
 static bool page_equals(uintptr_t page, const char *snapshot)
 {
@@ -81,12 +86,12 @@ static __attribute__((noinline)) uint64_t
 count_unneeded(const struct reset_piece *piece, uintptr_t piece_start, uintptr_t start, uintptr_t end)
 {
     uint64_t pages = 0;
-    if (piece->image &&
-        (piece->image->kind != IMAGE_SEALED || piece->offset + (end - piece_start) > piece->image->size))
+    if (!is_anonymous(piece) &&
+        (piece->image.kind != IMAGE_SEALED || piece->offset + (end - piece_start) > piece->image.size))
         return 0;
     for (uintptr_t at = start; at < end; at += PAGE)
-        pages +=
-            page_equals(at, piece->image ? piece->image->view + piece->offset + (at - piece_start) : NULL);
+        pages += page_equals(
+            at, is_anonymous(piece) ? NULL : piece->image.view + piece->offset + (at - piece_start));
     return pages;
 }
 
@@ -106,20 +111,20 @@ static int give_to_kernel(struct reset_account *account, uintptr_t start, uintpt
     return (int)prim_madvise(start, end - start, account->advice);
 }
 
-static uint64_t clock_now(const uint64_t *wanted)
+static uint64_t clock_now(const struct reset_account *account)
 {
-    return wanted ? prim_now() : 0;
+    return account->times ? prim_now() : 0;
 }
 
 static int scan_once(struct pagemap_scan *scan, struct reset_account *account)
 {
-    uint64_t before = clock_now(account->scan_ns);
+    uint64_t before = clock_now(account);
     uintptr_t from = scan->position;
     int count = pagemap_next(scan, account->pages_left);
     account->scans++;
     account->pages_scanned += (scan->position - from) / PAGE;
-    if (account->scan_ns)
-        *account->scan_ns += clock_now(account->scan_ns) - before;
+    if (account->times)
+        account->times->scan_ns += clock_now(account) - before;
     return count;
 }
 
@@ -140,14 +145,14 @@ struct progress {
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
-    if (!piece->image && categories & CATEGORY_ZERO)
+    if (is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
     progress->restored += (end - start) / PAGE;
     if (__builtin_expect(progress->account->audit, 0) && !progress->span->unconfirmed)
         progress->account->pages_unneeded += count_unneeded(piece, progress->piece_start, start, end);
-    if (!piece->image)
+    if (is_anonymous(piece))
         return restore_zeroes(progress->files, progress->span, start, end - start);
-    return restore_from_image(piece->image, piece->offset + (start - progress->piece_start), start,
+    return restore_from_image(&piece->image, piece->offset + (start - progress->piece_start), start,
                               end - start);
 }
 
@@ -182,7 +187,7 @@ static __attribute__((noinline)) int restore_odd_run(struct progress *progress, 
 static int restore_runs(struct progress *progress, uintptr_t from, int count)
 {
     int error = 0;
-    uint64_t before = clock_now(progress->account->restore_ns);
+    uint64_t before = clock_now(progress->account);
     for (int i = 0; i < count && !error; i++) {
         const struct page_region *run = &progress->scan.regions[i];
         if (__builtin_expect(
@@ -198,15 +203,15 @@ static int restore_runs(struct progress *progress, uintptr_t from, int count)
     progress->account->pages_restored += progress->restored;
     progress->account->pages_left -= progress->restored;
     progress->restored = 0;
-    if (progress->account->restore_ns)
-        *progress->account->restore_ns += clock_now(progress->account->restore_ns) - before;
+    if (progress->account->times)
+        progress->account->times->restore_ns += clock_now(progress->account) - before;
     return error;
 }
 
 static int images_stand(const struct reset_span *span)
 {
     for (unsigned i = 0; i < span->count; i++)
-        if (span->piece[i].image && !image_stands(span->piece[i].image))
+        if (!is_anonymous(&span->piece[i]) && !image_stands(&span->piece[i].image))
             return -ESTALE;
     return 0;
 }
@@ -217,7 +222,7 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
 {
     unsigned images = 0;
     for (unsigned i = 0; i < span->count; i++)
-        images += span->piece[i].image != NULL;
+        images += !is_anonymous(&span->piece[i]);
     scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
     scan->clean = images ? CATEGORY_FILE : CATEGORY_ZERO;
     if (images && images < span->count)
@@ -269,7 +274,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped)
 {
     struct regions_claim claim;
-    struct page_region *regions = regions_claim(&claim);
+    struct page_region *regions = span->expected < REGIONS_FEW ? NULL : regions_claim(&claim);
     if (!regions)
         return scan_on_stack(files, span, account, stopped);
     int result = scan_through(files, span, account, regions, REGIONS_MANY, stopped);
@@ -280,19 +285,19 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, struct reset_account *account)
 {
-    uint64_t before = clock_now(account->restore_ns), pages = (piece->end - start) / PAGE;
+    uint64_t before = clock_now(account), pages = (piece->end - start) / PAGE;
     int error = 0;
-    if (piece->image)
-        error = restore_from_image(piece->image, piece->offset, start, piece->end - start);
+    if (!is_anonymous(piece))
+        error = restore_from_image(&piece->image, piece->offset, start, piece->end - start);
     else if (stores_safe)
         fill_with_zeroes(start, piece->end - start);
     else
         error = fill_safely(files, start, piece->end - start);
-    if (!error && piece->image && !image_stands(piece->image))
+    if (!error && !is_anonymous(piece) && !image_stands(&piece->image))
         error = -ESTALE;
     account->pages_restored += pages;
     account->pages_left -= pages;
-    if (account->restore_ns)
-        *account->restore_ns += clock_now(account->restore_ns) - before;
+    if (account->times)
+        account->times->restore_ns += clock_now(account) - before;
     return error;
 }

@@ -12,19 +12,20 @@
 struct work {
     const struct call *call;
     const struct plan *plan;
-    struct reset_account account; /* advice and audit are given, the rest comes out */
-    bool timed;                   /* read the clock around each part */
+    struct reset_account account; /* advice, audit and times are given, the rest comes out */
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
     uint32_t expected, dirty;     /* of the range's history: pages kept, and pages written in a cycle */
+    uint64_t touched;             /* pages, found by a look before */
 
-    bool stores_safe;                         /* a blind restore may use plain stores */
-    uint64_t touched;                         /* pages, found by a look before */
-    uint64_t scan_ns, restore_ns, forward_ns; /* when timed */
-    uint32_t served;                          /* bit i: rule i served a piece */
-    uint8_t rule;                             /* the first that did */
-    enum reason first_decline;                /* of the pieces that none did; or REASON_COUNT */
-    uintptr_t pending;                        /* [pending, position) waits for the real call */
+    /* Comes out. */
+    uint32_t served;           /* bit i: rule i served a piece */
+    uint8_t rule;              /* the first that did */
+    enum reason first_decline; /* of the pieces that none did; or REASON_COUNT */
+
+    /* While it is carried out. */
+    bool stores_safe;  /* a blind restore may use plain stores */
+    uintptr_t pending; /* [pending, position) waits for the real call */
 };
 
 /* Resets all pieces in address order, and gives what is left of the call to the real one. Returns 0, or a

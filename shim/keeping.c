@@ -51,7 +51,7 @@ void keeping_watch_memory(void)
         memory_files_open(&state.group, &process.memory);
 }
 
-bool keeping_write(uintptr_t start, struct slot_history history)
+bool keeping_write(uintptr_t start, const struct slot_history *history)
 {
     struct slot_history replaced;
     if (!slot_write(start, history, &replaced)) {
@@ -59,12 +59,12 @@ bool keeping_write(uintptr_t start, struct slot_history history)
         __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
         return false;
     }
-    if (replaced.rule == history.rule) {
-        count_kept(history.rule % RULES_MAX, ((int64_t)history.kept - (int64_t)replaced.kept) * PAGE);
+    if (replaced.rule == history->rule) {
+        count_kept(history->rule % RULES_MAX, ((int64_t)history->kept - (int64_t)replaced.kept) * PAGE);
         return true;
     }
     count_kept(replaced.rule % RULES_MAX, -(int64_t)replaced.kept * PAGE);
-    count_kept(history.rule % RULES_MAX, (int64_t)history.kept * PAGE);
+    count_kept(history->rule % RULES_MAX, (int64_t)history->kept * PAGE);
     return true;
 }
 
@@ -160,7 +160,7 @@ static void measure_some(uint32_t *hand)
         if (pages < 0 || (uint64_t)pages >= history.kept)
             continue;
         history.kept = (uint32_t)pages;
-        keeping_write(start, history);
+        keeping_write(start, &history);
     }
 }
 

@@ -17,7 +17,7 @@ void keeping_watch_memory(void);
 
 /* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the
    table is full of ranges that keep pages: the caller must then keep none. Signal-safe. */
-bool keeping_write(uintptr_t start, struct slot_history history);
+bool keeping_write(uintptr_t start, const struct slot_history *history);
 
 /* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is
    reset more often than another gets what the other gives back at its own next reset. */

@@ -182,23 +182,25 @@ static void enter_piece(struct look *look, uint8_t mapping, enum reason hindranc
     observed_add(look->piece[i].key, amounts);
 }
 
-static uint8_t piece_name(const struct plan_piece *piece, uintptr_t start)
+static uint8_t piece_name(const struct reset_piece *piece, enum reason hindrance, uintptr_t start)
 {
     if (piece->image.kind != IMAGE_NONE)
         return image_name(&piece->image, start);
-    return piece->hindrance == REASON_COUNT ? observed_name("anon") : name_mapping(start);
+    return hindrance == REASON_COUNT ? observed_name("anon") : name_mapping(start);
 }
 
-static void look_at_piece(struct look *look, const struct plan_piece *piece, uintptr_t start,
+static void look_at_piece(struct look *look, const struct plan *plan, unsigned i, uintptr_t start,
                           uint64_t *pages_left, uint64_t ask_ns)
 {
-    enum reason hindrance = piece->hindrance == REASON_COUNT ? look->reason : piece->hindrance;
+    const struct reset_piece *piece = &plan->piece[i];
+    enum reason own = (enum reason)plan->answer[i].hindrance,
+                hindrance = own == REASON_COUNT ? look->reason : own;
     uint64_t amounts[OBSERVED_COUNT] = {
         [OBSERVED_bytes] = piece->end - start,
         [OBSERVED_ask_ns] = ask_ns,
     };
     if (hindrance == REASON_COUNT &&
-        is_too_large(&process.rules.rule[piece->rule], (piece->end - start) / PAGE))
+        is_too_large(&process.rules.rule[plan->answer[i].rule], (piece->end - start) / PAGE))
         hindrance = REASON_policy;
     /* An unsealed file's pages are counted too: the user may promise that it is stable. */
     if (hindrance == REASON_COUNT || hindrance == REASON_unsealed) {
@@ -206,7 +208,7 @@ static void look_at_piece(struct look *look, const struct plan_piece *piece, uin
         hindrance = trouble == REASON_COUNT ? hindrance : trouble;
         cut_at_keep(amounts, pages_left);
     }
-    enter_piece(look, piece_name(piece, start), hindrance, amounts);
+    enter_piece(look, piece_name(piece, own, start), hindrance, amounts);
 }
 
 /* A call whose mappings cannot all be told is one piece. */
@@ -221,12 +223,12 @@ static void look_at_pieces(struct look *look, const struct plan *plan, uint64_t 
     uint64_t pages_left = UINT64_MAX;
     uintptr_t position = look->call->start;
     for (unsigned i = 0; i < plan->count; position = plan->piece[i++].end) {
-        const struct plan_piece *piece = &plan->piece[i];
-        if (piece->rule < 0)
+        int rule = plan->answer[i].rule;
+        if (rule < 0)
             continue;
-        uint64_t keep = process.rules.rule[piece->rule].keep / PAGE;
+        uint64_t keep = process.rules.rule[rule].keep / PAGE;
         pages_left = pages_left < keep ? pages_left : keep;
-        look_at_piece(look, piece, position, &pages_left, ask_ns / plan->count);
+        look_at_piece(look, plan, i, position, &pages_left, ask_ns / plan->count);
     }
 }
 
@@ -235,11 +237,12 @@ static __attribute__((noinline)) void look_at_call(struct look *look, int advice
     const struct call *call = look->call;
     struct plan plan = {.count = 0};
     uint64_t before = cpu_now();
-    look->reason = plan_call(call, advice, &plan, &look->matched);
+    look->reason = plan_call(call, advice, &plan);
+    look->matched = plan.matched;
     uint64_t ask_ns = cpu_since(before);
     /* That no piece of it can be served is said of each piece. */
     for (unsigned i = 0; i < plan.count; i++)
-        if (plan.piece[i].hindrance == look->reason)
+        if (plan.answer[i].hindrance == look->reason)
             look->reason = REASON_COUNT;
     if (plan.count && plan.piece[plan.count - 1].end == call->end)
         look_at_pieces(look, &plan, ask_ns);

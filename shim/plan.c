@@ -8,7 +8,7 @@
 #include "shim/state.h"
 #include "shim/verify.h"
 
-static uint64_t judge_file(char *path, bool *promised)
+static uint32_t judge_file(char *path, bool *promised)
 {
     region_normalise(path);
     uint32_t files = region_file_matches(&process.rules, path);
@@ -35,31 +35,28 @@ static enum reason image_hindrance(const struct image *image, int rule)
 
 /* Describes the part of the call from position on that one mapping holds. */
 static enum reason plan_piece(const struct call *call, const struct vma *vma, uintptr_t position,
-                              struct plan_piece *piece)
+                              struct reset_piece *piece, struct plan_answer *answer)
 {
     bool anonymous = vma->inode == 0;
-    struct image image = {.kind = IMAGE_NONE};
-    *piece = (struct plan_piece){
-        .end = vma->end < call->end ? vma->end : call->end,
-        .hindrance = region_hindrance(vma),
-        .rule = -1,
-    };
-    if (!anonymous && piece->hindrance == REASON_COUNT) {
+    enum reason hindrance = region_hindrance(vma);
+    piece->end = vma->end < call->end ? vma->end : call->end;
+    piece->offset = vma->offset + (position - vma->start);
+    piece->image = (struct image){.kind = IMAGE_NONE};
+    if (!anonymous && hindrance == REASON_COUNT) {
         if (!process.procmap)
-            piece->hindrance = REASON_no_maps;
-        else if (!image_find(vma, &image)) {
-            int error = image_register(process.files.maps, vma, judge_file, &image);
+            hindrance = REASON_no_maps;
+        else if (!image_find(vma, &piece->image)) {
+            int error = image_register(process.files.maps, vma, judge_file, &piece->image);
             if (error)
                 return error == -EBUSY ? REASON_busy : REASON_images;
         }
     }
-    piece->rule = region_match(&process.rules, call, anonymous, (uint32_t)image.tags, position, &piece->end);
-    if (piece->rule < 0)
-        piece->hindrance = REASON_no_rule;
-    else if (!anonymous && piece->hindrance == REASON_COUNT)
-        piece->hindrance = image_hindrance(&image, piece->rule);
-    piece->image = image;
-    piece->offset = vma->offset + (position - vma->start);
+    int rule = region_match(&process.rules, call, anonymous, piece->image.tags, position, &piece->end);
+    if (rule < 0)
+        hindrance = REASON_no_rule;
+    else if (!anonymous && hindrance == REASON_COUNT)
+        hindrance = image_hindrance(&piece->image, rule);
+    *answer = (struct plan_answer){(uint8_t)hindrance, (int8_t)rule};
     return REASON_COUNT;
 }
 
@@ -83,11 +80,11 @@ static enum reason ask_mappings(const struct call *call, struct plan *plan)
         while (position < call->end && position < vma.end) {
             if (plan->count == PLAN_PIECES)
                 return REASON_mappings;
-            struct plan_piece *piece = &plan->piece[plan->count++];
-            enum reason reason = plan_piece(call, &vma, position, piece);
+            unsigned i = plan->count++;
+            enum reason reason = plan_piece(call, &vma, position, &plan->piece[i], &plan->answer[i]);
             if (reason != REASON_COUNT)
                 return reason;
-            position = piece->end;
+            position = plan->piece[i].end;
         }
     }
     return REASON_COUNT;
@@ -110,21 +107,20 @@ static enum reason ask_lock(const struct call *call, int advice)
 }
 
 /* The rules that matched; whether any piece can be served, and all of them by vma=cache rules. */
-static bool survey(const struct plan *plan, uint32_t *matched, bool *cached, enum reason *first)
+static bool survey(struct plan *plan, enum reason *first)
 {
     bool any = false;
-    *matched = 0;
-    *cached = true;
+    plan->promised = true;
     *first = REASON_COUNT;
     for (unsigned i = 0; i < plan->count; i++) {
-        const struct plan_piece *piece = &plan->piece[i];
-        if (piece->rule >= 0)
-            *matched |= 1u << piece->rule;
-        *cached = *cached && piece->rule >= 0 && process.rules.rule[piece->rule].cached;
-        if (piece->hindrance == REASON_COUNT)
+        const struct plan_answer *answer = &plan->answer[i];
+        if (answer->rule >= 0)
+            plan->matched |= 1u << answer->rule;
+        plan->promised = plan->promised && answer->rule >= 0 && process.rules.rule[answer->rule].cached;
+        if (answer->hindrance == REASON_COUNT)
             any = true;
         else if (*first == REASON_COUNT || *first == REASON_no_rule)
-            *first = piece->hindrance;
+            *first = (enum reason)answer->hindrance;
     }
     return any;
 }
@@ -139,7 +135,7 @@ static bool is_about_mappings(enum reason reason)
 /* The piece's content at a position: NULL where it is zeroes. */
 static const char *content_at(const struct plan *plan, unsigned i, uintptr_t start, uintptr_t position)
 {
-    const struct plan_piece *piece = &plan->piece[i];
+    const struct reset_piece *piece = &plan->piece[i];
     uintptr_t from = i ? plan->piece[i - 1].end : start;
     return piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset + (position - from);
 }
@@ -150,8 +146,8 @@ static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t s
     uintptr_t position = start;
     unsigned i = 0, j = 0;
     while (i < a->count && j < b->count) {
-        const struct plan_piece *one = &a->piece[i], *other = &b->piece[j];
-        if (one->hindrance != other->hindrance || one->rule != other->rule ||
+        const struct reset_piece *one = &a->piece[i], *other = &b->piece[j];
+        if (a->answer[i].hindrance != b->answer[j].hindrance || a->answer[i].rule != b->answer[j].rule ||
             content_at(a, i, start, position) != content_at(b, j, start, position))
             return false;
         position = one->end < other->end ? one->end : other->end;
@@ -163,42 +159,46 @@ static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t s
 
 /* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the
  * same. */
-static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
-                                                     const struct plan *plan)
+static __attribute__((noinline)) void check_promise(const struct call *call, const struct plan_key *key,
+                                                    enum reason reason, const struct plan *plan)
 {
     struct plan cached;
     if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
-        return false;
-    return reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start);
+        return;
+    if (reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start))
+        verify_report_mapping(call);
 }
 
-static enum reason ask_kernel(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
+static enum reason ask_about(const struct call *call, int advice, struct plan *plan)
 {
     enum reason first, reason = ask_mappings(call, plan);
     if (reason != REASON_COUNT)
         return reason;
-    if (!survey(plan, matched, &plan->promised, &first))
+    if (!survey(plan, &first))
         return first;
     return ask_lock(call, advice);
 }
 
-enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched)
+/* In a frame of its own: mostly the cache answers, and the caller's is deep already. */
+static __attribute__((noinline)) enum reason ask_kernel(const struct call *call, const struct plan_key *key,
+                                                        bool remembers, struct plan *plan)
+{
+    uint64_t era = remembers ? plan_cache_era(key) : 0;
+    enum reason reason = ask_about(call, key->advice, plan);
+    if (remembers && process.options.mode == MODE_VERIFY)
+        check_promise(call, key, reason, plan);
+    if (reason == REASON_COUNT && (plan->promised || plan->unconfirmed))
+        plan_cache_remember(key, era, plan);
+    return reason;
+}
+
+enum reason plan_call(const struct call *call, int advice, struct plan *plan)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
-    bool remembers = process.rules.any_cached || !process.procmap,
-         verifies = process.options.mode == MODE_VERIFY;
-    enum reason first;
-    *matched = 0;
-    if (remembers && !verifies && plan_cache_find(&key, plan)) {
-        survey(plan, matched, &plan->promised, &first);
+    bool remembers = process.rules.any_cached || !process.procmap;
+    plan->matched = 0;
+    if (remembers && process.options.mode != MODE_VERIFY && plan_cache_find(&key, plan))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
         return plan->promised ? REASON_COUNT : ask_lock(call, advice);
-    }
-    uint64_t era = remembers ? plan_cache_era(&key) : 0;
-    enum reason reason = ask_kernel(call, advice, plan, matched);
-    if (remembers && verifies && breaks_promise(&key, reason, plan))
-        verify_report_mapping(call);
-    if (reason == REASON_COUNT && (plan->promised || plan->unconfirmed))
-        plan_cache_remember(&key, era, plan);
-    return reason;
+    return ask_kernel(call, &key, remembers, plan);
 }

@@ -5,31 +5,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "scan/image.h"
+#include "scan/reset.h"
 #include "shim/counters.h"
 #include "shim/region.h"
 
 enum { PLAN_PIECES = 8 };
 
-struct plan_piece {
-    uintptr_t end;         /* it starts where the one before ended */
-    uint64_t offset;       /* in the image, bytes */
-    enum reason hindrance; /* REASON_COUNT: it can be served */
-    int rule;              /* -1: none */
-    struct image image;    /* kind IMAGE_NONE: anonymous */
+struct plan_answer {
+    uint8_t hindrance; /* an enum reason; REASON_COUNT: it can be served */
+    int8_t rule;       /* -1: none */
 };
 
 struct plan {
     unsigned count;
+    uint32_t matched; /* bit i: rule i matched some of it */
     bool unconfirmed; /* read from the text of maps, at some earlier time */
     bool promised;    /* every rule in it is vma=cache: the mappings are what the plan says until they are
                          changed */
-    struct plan_piece piece[PLAN_PIECES];
+    struct plan_answer answer[PLAN_PIECES]; /* to each piece */
+    struct reset_piece piece[PLAN_PIECES];
 };
 
 /* Fills plan for the call: asks the kernel about each mapping and matches the rules, or takes it from the
-   cache where the rules allow. Returns REASON_COUNT, or why the whole call must be forwarded; *matched then
-   says which rules matched some of it. Signal-safe. Stack: 900 bytes. */
-enum reason plan_call(const struct call *call, int advice, struct plan *plan, uint32_t *matched);
+   cache where the rules allow. Returns REASON_COUNT, or why the whole call must be forwarded; matched
+   counts then too. Signal-safe. Stack: 900 bytes. */
+enum reason plan_call(const struct call *call, int advice, struct plan *plan);
 
 #endif

@@ -1,7 +1,5 @@
 #include "shim/plan_cache.h"
 
-#include <string.h>
-
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
 enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8, CACHED_PIECES = 2 };
 
@@ -38,105 +36,147 @@ uint64_t plan_cache_era(const struct plan_key *key)
     return era;
 }
 
+#define LOAD(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+#define STORE(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
+
 /* One plan as words. check ties them together: words of two writers do not fit, and then it is no entry. */
 struct entry {
-    uint64_t start, end, era, callers_advice;
-    uint64_t count_unconfirmed;
-    struct {
+    uint64_t check, start, end, era, callers_advice, count_flags_matched;
+    struct packed_piece {
         uint64_t end, offset, rule_slot_generation;
     } piece[CACHED_PIECES];
 };
-enum { ENTRY_WORDS = sizeof(struct entry) / sizeof(uint64_t) };
 
-static struct {
-    uint64_t check, words[ENTRY_WORDS];
-} entries[1 << PLANS_BITS];
+static struct entry entries[1 << PLANS_BITS];
 
-static unsigned index_of(const struct plan_key *key)
+static struct entry *place_of(const struct plan_key *key)
 {
-    return (unsigned)((key->start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS));
+    return &entries[(key->start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
+}
+
+/* count: 8 bits, two flags, matched: 32 bits. */
+enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9 };
+
+static unsigned count_of(const struct entry *entry)
+{
+    return (unsigned)(entry->count_flags_matched & 255);
 }
 
 /* Products that do not wait for one another: 20 ns less than a chain of them. */
-static uint64_t check_of(const uint64_t words[ENTRY_WORDS])
+static uint64_t check_of(const struct entry *entry)
 {
-    static const uint64_t odd[ENTRY_WORDS] = {
-        0xf2a74de452e6b439, 0x6513270e269e0d37, 0x0c5c7fd0a6a3a451, 0xd23f0824128b2f33,
-        0x1818e811892f902b, 0x9531985d5d9dc9f9, 0xe8e25d940ed90475, 0x36f675cc81e74ef5,
-        0x1600a35a099950d9, 0x6b0d549b6f03675b, 0x3d9c172411e20b8f,
+    static const uint64_t odd[CACHED_PIECES][3] = {
+        {0x9531985d5d9dc9f9, 0xe8e25d940ed90475, 0x36f675cc81e74ef5},
+        {0x1600a35a099950d9, 0x6b0d549b6f03675b, 0x3d9c172411e20b8f},
     };
-    uint64_t check = 0;
-    for (unsigned i = 0; i < ENTRY_WORDS; i++)
-        check += words[i] * odd[i];
+    uint64_t check = entry->start * 0xf2a74de452e6b439 + entry->end * 0x6513270e269e0d37 +
+                     entry->era * 0x0c5c7fd0a6a3a451 + entry->callers_advice * 0xd23f0824128b2f33 +
+                     entry->count_flags_matched * 0x1818e811892f902b;
+    for (unsigned i = 0; i < count_of(entry); i++) {
+        const struct packed_piece *piece = &entry->piece[i];
+        check += piece->end * odd[i][0] + piece->offset * odd[i][1] + piece->rule_slot_generation * odd[i][2];
+    }
     return check ^ check >> 31;
 }
 
 /* rule: 8 bits, image slot: 16 bits, generation: 32 bits. */
 enum { ANONYMOUS = 0xffff };
-_Static_assert((int)IMAGES < (int)ANONYMOUS && RULES_MAX <= 256, "a piece fits one word");
+_Static_assert((int)IMAGES < (int)ANONYMOUS && RULES_MAX <= INT8_MAX, "a piece fits one word");
 
-static uint64_t pack_piece(const struct plan_piece *piece)
+static uint64_t pack_rule_and_image(int8_t rule, const struct image *image)
 {
-    uint64_t slot = piece->image.kind == IMAGE_NONE ? ANONYMOUS : piece->image.slot;
-    return (uint64_t)(uint8_t)piece->rule | slot << 8 | (uint64_t)piece->image.generation << 32;
+    uint64_t slot = image->kind == IMAGE_NONE ? ANONYMOUS : image->slot;
+    return (uint64_t)(uint8_t)rule | slot << 8 | (uint64_t)image->generation << 32;
 }
 
-static bool unpack_piece(uint64_t word, struct plan_piece *piece)
+static bool unpack_image(uint64_t word, struct image *image)
 {
     unsigned slot = word >> 8 & 0xffff;
-    piece->hindrance = REASON_COUNT;
-    piece->rule = (int)(word & 255);
-    piece->image.kind = IMAGE_NONE;
-    return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), &piece->image);
+    image->kind = IMAGE_NONE;
+    return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), image);
+}
+
+static uint64_t callers_and_advice(const struct plan_key *key)
+{
+    return (uint64_t)key->callers << 32 | (uint32_t)key->advice;
+}
+
+/* Copies the key's entry; false when there is none, or when two writers' words are mixed. */
+static bool read_entry(const struct plan_key *key, struct entry *entry)
+{
+    const struct entry *from = place_of(key);
+    entry->start = LOAD(from->start);
+    entry->end = LOAD(from->end);
+    entry->era = LOAD(from->era);
+    entry->callers_advice = LOAD(from->callers_advice);
+    entry->count_flags_matched = LOAD(from->count_flags_matched);
+    if (entry->start != key->start || entry->end != key->end ||
+        entry->callers_advice != callers_and_advice(key) || count_of(entry) > CACHED_PIECES)
+        return false;
+    for (unsigned i = 0; i < count_of(entry); i++) {
+        entry->piece[i].end = LOAD(from->piece[i].end);
+        entry->piece[i].offset = LOAD(from->piece[i].offset);
+        entry->piece[i].rule_slot_generation = LOAD(from->piece[i].rule_slot_generation);
+    }
+    return check_of(entry) == LOAD(from->check);
+}
+
+static void write_entry(const struct plan_key *key, const struct entry *entry)
+{
+    struct entry *to = place_of(key);
+    STORE(to->check, check_of(entry));
+    STORE(to->start, entry->start);
+    STORE(to->end, entry->end);
+    STORE(to->era, entry->era);
+    STORE(to->callers_advice, entry->callers_advice);
+    STORE(to->count_flags_matched, entry->count_flags_matched);
+    for (unsigned i = 0; i < count_of(entry); i++) {
+        STORE(to->piece[i].end, entry->piece[i].end);
+        STORE(to->piece[i].offset, entry->piece[i].offset);
+        STORE(to->piece[i].rule_slot_generation, entry->piece[i].rule_slot_generation);
+    }
 }
 
 bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
-    uint64_t words[ENTRY_WORDS];
-    unsigned index = index_of(key);
-    if (__atomic_load_n(&entries[index].words[0], __ATOMIC_RELAXED) != key->start)
-        return false;
-    for (unsigned i = 0; i < ENTRY_WORDS; i++)
-        words[i] = __atomic_load_n(&entries[index].words[i], __ATOMIC_RELAXED);
     struct entry entry;
-    memcpy(&entry, words, sizeof entry);
-    uint64_t callers_advice = (uint64_t)key->callers << 32 | (uint32_t)key->advice;
-    if (entry.end != key->end || entry.callers_advice != callers_advice || entry.era != plan_cache_era(key) ||
-        check_of(words) != __atomic_load_n(&entries[index].check, __ATOMIC_RELAXED))
+    if (!read_entry(key, &entry) || entry.era != plan_cache_era(key))
         return false;
-    plan->count = (unsigned)(entry.count_unconfirmed & 255);
-    plan->unconfirmed = entry.count_unconfirmed >> 8;
+    plan->count = count_of(&entry);
+    plan->unconfirmed = entry.count_flags_matched & UNCONFIRMED;
+    plan->promised = entry.count_flags_matched & PROMISED;
+    plan->matched = (uint32_t)(entry.count_flags_matched >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
+        uint64_t word = entry.piece[i].rule_slot_generation;
+        plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(word & 255)};
         plan->piece[i].end = entry.piece[i].end;
         plan->piece[i].offset = entry.piece[i].offset;
-        if (!unpack_piece(entry.piece[i].rule_slot_generation, &plan->piece[i]))
+        if (!unpack_image(word, &plan->piece[i].image))
             return false;
     }
     return true;
 }
 
-void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
+/* Its entry does not belong in the frame of a caller that goes on to ask the kernel. */
+__attribute__((noinline)) void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
 {
     struct entry entry = {
         .start = key->start,
         .end = key->end,
         .era = era,
-        .callers_advice = (uint64_t)key->callers << 32 | (uint32_t)key->advice,
-        .count_unconfirmed = plan->count | (uint64_t)plan->unconfirmed << 8,
+        .callers_advice = callers_and_advice(key),
+        .count_flags_matched = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) |
+                               (plan->promised ? PROMISED : 0) | (uint64_t)plan->matched << 32,
     };
     if (plan->count > CACHED_PIECES)
         return;
     for (unsigned i = 0; i < plan->count; i++) {
-        if (plan->piece[i].hindrance != REASON_COUNT)
+        if (plan->answer[i].hindrance != REASON_COUNT)
             return;
         entry.piece[i].end = plan->piece[i].end;
         entry.piece[i].offset = plan->piece[i].offset;
-        entry.piece[i].rule_slot_generation = pack_piece(&plan->piece[i]);
+        entry.piece[i].rule_slot_generation =
+            pack_rule_and_image(plan->answer[i].rule, &plan->piece[i].image);
     }
-    uint64_t words[ENTRY_WORDS];
-    memcpy(words, &entry, sizeof words);
-    unsigned index = index_of(key);
-    __atomic_store_n(&entries[index].check, check_of(words), __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < ENTRY_WORDS; i++)
-        __atomic_store_n(&entries[index].words[i], words[i], __ATOMIC_RELAXED);
+    write_entry(key, &entry);
 }

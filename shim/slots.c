@@ -33,29 +33,28 @@ static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 }
 _Static_assert(WORDS == 5, "check_of mixes them all");
 
-/* True when the entry is whole: then start and history are those of one writer. */
+/* True when the entry is whole: then start and history are those of one writer. Written by words, as it is
+   copied later: a load that spans two stores waits for both (4 ns). */
 static bool read_entry(const struct entry *entry, uintptr_t *start, struct slot_history *history)
 {
-    uint64_t words[WORDS];
+    uint64_t *words = (uint64_t *)history;
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = __atomic_load_n(&entry->words[i], __ATOMIC_RELAXED);
     *start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
-    memcpy(history, words, sizeof words);
     return *start && __atomic_load_n(&entry->check, __ATOMIC_RELAXED) == check_of(*start, words);
 }
 
-struct slot_history slot_read(uintptr_t start)
+void slot_read(uintptr_t start, struct slot_history *history)
 {
     const struct entry *set = set_of(start);
-    struct slot_history history;
     for (unsigned way = 0; way < WAYS; way++) {
         uintptr_t found;
         if (__atomic_load_n(&set[way].start, __ATOMIC_RELAXED) != start)
             continue;
-        if (read_entry(&set[way], &found, &history) && found == start)
-            return history;
+        if (read_entry(&set[way], &found, history) && found == start)
+            return;
     }
-    return (struct slot_history){0};
+    *history = (struct slot_history){0};
 }
 
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */
@@ -77,13 +76,13 @@ static struct entry *place_for(uintptr_t start)
     return free ? free : idle;
 }
 
-bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced)
+bool slot_write(uintptr_t start, const struct slot_history *history, struct slot_history *replaced)
 {
-    uint64_t words[WORDS], before[WORDS] = {0};
+    const uint64_t *words = (const uint64_t *)history;
+    uint64_t before[WORDS] = {0};
     struct entry *entry = place_for(start);
     if (!entry)
         return false;
-    memcpy(words, &history, sizeof words);
     before[0] = __atomic_exchange_n(&entry->words[0], words[0], __ATOMIC_RELAXED);
     for (unsigned i = 1; i < WORDS; i++)
         __atomic_store_n(&entry->words[i], words[i], __ATOMIC_RELAXED);

@@ -8,14 +8,14 @@
 
 #include "shim/policy.h"
 
-/* The history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An entry
-   that two threads wrote at once is recognised and not believed. */
-struct slot_history slot_read(uintptr_t start);
+/* Copies the history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An
+   entry that two threads wrote at once is recognised and not believed. */
+void slot_read(uintptr_t start, struct slot_history *history);
 
 /* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a
    crowded table it takes the place of a range that keeps nothing. False, and nothing is written, where all
    keep some. */
-bool slot_write(uintptr_t start, struct slot_history history, struct slot_history *replaced);
+bool slot_write(uintptr_t start, const struct slot_history *history, struct slot_history *replaced);
 
 /* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does.
  */

@@ -31,7 +31,7 @@ static unsigned compare_chunk(struct chunks *chunks, uintptr_t address, const ch
     return differences;
 }
 
-static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const struct plan_piece *piece,
+static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const struct reset_piece *piece,
                               uintptr_t *place)
 {
     uint64_t differences = 0;
@@ -90,7 +90,7 @@ long verify_call(const struct call *call, const struct plan *plan, int advice)
     struct chunks *chunks = (struct chunks *)regions_claim(&claim);
     for (unsigned i = 0; chunks && i < plan->count; position = plan->piece[i++].end) {
         uintptr_t here = 0;
-        if (plan->piece[i].hindrance != REASON_COUNT)
+        if (plan->answer[i].hindrance != REASON_COUNT)
             continue;
         uint64_t found = compare_piece(chunks, position, &plan->piece[i], &here);
         if (found && !differences)

@@ -11,7 +11,8 @@ static const struct plan_key key = {0x100000000, 0x100000000 + 4 * MIB, 0, 4};
 static struct plan plan_of(uintptr_t end, int rule)
 {
     struct plan plan = {.count = 1};
-    plan.piece[0] = (struct plan_piece){.end = end, .hindrance = REASON_COUNT, .rule = rule};
+    plan.piece[0].end = end;
+    plan.answer[0] = (struct plan_answer){REASON_COUNT, (int8_t)rule};
     return plan;
 }
 
@@ -25,7 +26,7 @@ static bool is_known(const struct plan_key *which)
 {
     struct plan found;
     return plan_cache_find(which, &found) && found.count == 1 && found.piece[0].end == which->end &&
-           found.piece[0].rule == 3 && found.piece[0].hindrance == REASON_COUNT;
+           found.answer[0].rule == 3 && found.answer[0].hindrance == REASON_COUNT;
 }
 
 Test(plan_cache, finds_what_it_remembers)
@@ -104,12 +105,12 @@ Test(plan_cache, keeps_only_short_plans_that_are_served)
 {
     struct plan plan = {.count = 3};
     for (int i = 0; i < 3; i++)
-        plan.piece[i] = (struct plan_piece){.end = key.end, .hindrance = REASON_COUNT};
+        plan.piece[i].end = key.end, plan.answer[i].hindrance = REASON_COUNT;
     plan_cache_remember(&key, plan_cache_era(&key), &plan);
     struct plan found;
     cr_assert_not(plan_cache_find(&key, &found));
     plan = plan_of(key.end, 3);
-    plan.piece[0].hindrance = REASON_shared;
+    plan.answer[0].hindrance = REASON_shared;
     plan_cache_remember(&key, plan_cache_era(&key), &plan);
     cr_assert_not(plan_cache_find(&key, &found));
 }
@@ -119,7 +120,7 @@ Test(plan_cache, keeps_doubt)
     struct plan plan = plan_of(key.end, 31), found;
     plan.unconfirmed = true;
     plan_cache_remember(&key, plan_cache_era(&key), &plan);
-    cr_assert(plan_cache_find(&key, &found) && found.unconfirmed && found.piece[0].rule == 31);
+    cr_assert(plan_cache_find(&key, &found) && found.unconfirmed && found.answer[0].rule == 31);
 }
 
 enum { THREADS = 3, ROUNDS = 400000 };
@@ -133,18 +134,15 @@ static void *write_and_find(void *first)
         uint64_t number = i * THREADS + (uintptr_t)first, told;
         struct plan plan = {.count = 2}, found;
         for (int j = 0; j < 2; j++)
-            plan.piece[j] = (struct plan_piece){.end = number,
-                                                .offset = number,
-                                                .hindrance = REASON_COUNT,
-                                                .rule = (int)(number % 32),
-                                                .image.kind = IMAGE_NONE};
+            plan.piece[j] = (struct reset_piece){.end = number, .offset = number},
+            plan.answer[j] = (struct plan_answer){REASON_COUNT, (int8_t)(number % 32)};
         plan_cache_remember(&key, plan_cache_era(&key), &plan);
         if (!plan_cache_find(&key, &found))
             continue;
         told = found.piece[0].end;
         for (int j = 0; j < 2; j++)
             wrong += found.piece[j].end != told || found.piece[j].offset != told ||
-                     found.piece[j].rule != (int)(told % 32);
+                     found.answer[j].rule != (int)(told % 32);
     }
     return (void *)wrong;
 }
