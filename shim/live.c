@@ -108,7 +108,7 @@ void live_open(bool is_fork_child)
     live_describe();
     quiet_end(&quiet);
     if (prim_failed(fd))
-        message_failure(LOG_INFO, "no live file", pattern, fd);
+        message_failure(LOG_WARN, "no live file", pattern, fd);
 }
 
 void live_limit(uint64_t bytes)

@@ -28,7 +28,7 @@ struct pairs;
 enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384, LIVE_RULE_SHOWN = 180 };
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
-   only where the name holds %p. On failure process.live is -1 and one line at info says why. */
+   only where the name holds %p. On failure process.live is -1 and one line at warn says why. */
 void live_open(bool is_fork_child);
 
 /* RLIMIT_FSIZE is about to be this: a write past it would be a SIGXFSZ. */

@@ -214,6 +214,7 @@ static __attribute__((constructor)) void start(void)
         arms_start();
         hooking_start(filtered);
         live_open(false);
+        statistics_try();
         at_quick_exit(finish);
     }
     message_main_began();

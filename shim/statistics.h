@@ -6,6 +6,10 @@
 #include "shim/live.h"
 #include "shim/state.h"
 
+/* Says in one line at warn if the file that stats= names cannot be made. Before main: later messages may
+ * reach nobody. */
+void statistics_try(void);
+
 /* Writes the statistics if they were asked for and belong to this process; to stderr only at_end.
  * Signal-safe. */
 void statistics_write(bool at_end);
