@@ -171,6 +171,6 @@ void statistics_now_and_then(void)
     if (due == 0) /* the first call: nothing is due yet */
         return;
     statistics_write(false);
-    live_describe();
+    live_describe(arms_label());
     image_sweep();
 }
