@@ -13,7 +13,8 @@ static struct {
     uint32_t arm;       /* enum arm: which one it is just now */
     bool switched_off;  /* by the live file */
     bool broken;        /* a slice that runs was not all of one arm */
-    uint64_t due;       /* when to look again: nanoseconds of the coarse clock */
+    uint64_t next_look; /* when to look at the switch again: nanoseconds of the coarse clock */
+    uint64_t due;       /* when a slice or its first tenth is over, likewise */
     int lock;           /* guards what follows */
     bool measuring;     /* the first tenth of the slice is over */
     bool second;        /* slice of its pair */
@@ -66,11 +67,24 @@ static void set_arm(enum arm arm)
     apply();
 }
 
-void arms_switch(bool on)
+static void set_switch(bool on)
 {
     if (__atomic_exchange_n(&state.switched_off, !on, __ATOMIC_SEQ_CST) == on)
         __atomic_store_n(&state.broken, true, __ATOMIC_RELEASE);
     apply();
+}
+
+#define LOOK_EVERY (10 * (uint64_t)1000000)
+
+void arms_look_at_switch(void)
+{
+    uint64_t now = prim_now_coarse();
+    char byte = 0;
+    if (now < __atomic_load_n(&state.next_look, __ATOMIC_RELAXED))
+        return;
+    __atomic_store_n(&state.next_look, now + LOOK_EVERY, __ATOMIC_RELAXED);
+    prim_pread(process.live, &byte, 1, LIVE_SWITCH);
+    set_switch(byte != '0');
 }
 
 /* ---- slices ---- */

@@ -12,8 +12,9 @@
    own: a child tosses a coin of its own, measures from nothing, and starts switched on. */
 void arms_start(void);
 
-/* What the switch says: to be called every now and then. Signal-safe. */
-void arms_switch(bool on);
+/* Does what the live file's switch says, which is read every 10 ms at most. Only where the file is ours.
+   Signal-safe. */
+void arms_look_at_switch(void);
 
 /* Ends a slice when its time is over. Signal-safe. */
 void arms_look(void);

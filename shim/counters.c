@@ -146,40 +146,24 @@ unsigned counters_block(const struct counters **block)
 
 const char *counter_name(enum counter counter)
 {
-    static const char *const names[] = {
-#define NAME(name, text) #name,
-        COUNTERS(NAME)
-#undef NAME
-    };
+    static const char *const names[] = {COUNTERS(ROW_NAME)};
     return names[counter];
 }
 
 const char *counter_text(enum counter counter)
 {
-    static const char *const texts[] = {
-#define TEXT(name, text) text,
-        COUNTERS(TEXT)
-#undef TEXT
-    };
+    static const char *const texts[] = {COUNTERS(ROW_TEXT)};
     return texts[counter];
 }
 
 const char *reason_name(enum reason reason)
 {
-    static const char *const names[] = {
-#define NAME(name, text) #name,
-        REASONS(NAME)
-#undef NAME
-    };
+    static const char *const names[] = {REASONS(ROW_NAME)};
     return names[reason];
 }
 
 const char *reason_text(enum reason reason)
 {
-    static const char *const texts[] = {
-#define TEXT(name, text) text,
-        REASONS(TEXT)
-#undef TEXT
-    };
+    static const char *const texts[] = {REASONS(ROW_TEXT)};
     return texts[reason];
 }

@@ -10,6 +10,10 @@
 #include "shim/reasons.h"
 #include "shim/rules.h"
 
+/* Of a table of rows (name, text), such as REASONS: an array of the names, or of the texts. */
+#define ROW_NAME(name, text) #name,
+#define ROW_TEXT(name, text) text,
+
 enum reason {
 #define REASON_NAME(name, text) REASON_##name,
     REASONS(REASON_NAME)

@@ -30,7 +30,7 @@ static void adopt(void)
     if (process.sandboxed)
         return;
     arms_start();
-    live_open(true);
+    live_open(true, arms_label());
     if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
     if (standing_serves(standing_reason()))

@@ -68,6 +68,18 @@ bool keeping_write(uintptr_t start, const struct slot_history *history)
     return true;
 }
 
+void keeping_dropped(uintptr_t start, size_t length)
+{
+    struct slot_history history;
+    slot_read(start, &history);
+    uint64_t pages = length / PAGE + (length % PAGE != 0);
+    uint64_t behind = history.pages > pages ? history.pages - pages : 0;
+    if (history.kept <= behind)
+        return;
+    history.kept = (uint32_t)behind;
+    keeping_write(start, &history);
+}
+
 /* How many pages must be left to a range that was denied them and is reset more than twice as often. One that
    was never seen before keeps what it has, and takes no more. */
 static uint64_t pages_reserved(uint64_t now, uint32_t interval, const struct slot_history *history,

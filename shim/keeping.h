@@ -4,6 +4,7 @@
 #define SHIM_KEEPING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shim/options.h"
@@ -18,6 +19,10 @@ void keeping_watch_memory(void);
 /* Remembers a range's history and accounts for what it keeps. False, and nothing is remembered, where the
    table is full of ranges that keep pages: the caller must then keep none. Signal-safe. */
 bool keeping_write(uintptr_t start, const struct slot_history *history);
+
+/* Accounts for a real call on this range, made without a look at its history: what it kept is gone, but for
+   what lies behind a shorter call's end. length: bytes, as the program gave it. Signal-safe. */
+void keeping_dropped(uintptr_t start, size_t length);
 
 /* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is
    reset more often than another gets what the other gives back at its own next reset. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "scan/prim.h"
-#include "shim/arms.h"
 #include "shim/message.h"
+#include "shim/pairs.h"
 #include "shim/quiet.h"
 #include "shim/state.h"
 #include "shim/statistics_format.h"
@@ -16,10 +16,6 @@
 /* Written before main, in a fork child, and by whoever rewrites the statistics: a torn page heals. The switch
    lies behind it. */
 static char header[LIVE_SWITCH];
-
-/* When to look at the switch again: nanoseconds of the coarse clock. */
-static uint64_t next_look;
-#define LOOK_EVERY (10 * (uint64_t)1000000)
 
 static void describe_layout(struct text *text)
 {
@@ -41,7 +37,7 @@ static void describe_layout(struct text *text)
     }
 }
 
-void live_describe(void)
+void live_describe(const char *arm)
 {
     struct text text;
     if (process.live < 0)
@@ -54,7 +50,7 @@ void live_describe(void)
     text_add(&text, "\nmode ");
     text_add(&text, mode_name(process.options.mode));
     text_add(&text, "\narm ");
-    text_add(&text, arms_label());
+    text_add(&text, arm);
     text_add(&text, "\n");
     describe_layout(&text);
     text_add(&text, "\nrules ");
@@ -93,7 +89,7 @@ static long create(const char *path)
     return error;
 }
 
-void live_open(bool is_fork_child)
+void live_open(bool is_fork_child, const char *arm)
 {
     char path[OPTION_PATH + 96];
     const char *pattern = process.options.live;
@@ -105,10 +101,10 @@ void live_open(bool is_fork_child)
     bool fits = statistics_path(pattern, process.pid, process.exe, path, sizeof path);
     long fd = fits ? create(path) : -ENAMETOOLONG;
     process.live = prim_failed(fd) ? -1 : (int)fd;
-    live_describe();
+    live_describe(arm);
     quiet_end(&quiet);
     if (prim_failed(fd))
-        message_failure(LOG_INFO, "no live file", pattern, fd);
+        message_failure(LOG_WARN, "no live file", pattern, fd);
 }
 
 void live_limit(uint64_t bytes)
@@ -130,22 +126,11 @@ void live_show_pairs(const struct pairs *pairs)
     prim_pwrite(process.live, bytes, text.length + 1, LIVE_PAIRS);
 }
 
-static void look_at_switch(void)
-{
-    uint64_t now = prim_now_coarse();
-    char byte = 0;
-    if (now < __atomic_load_n(&next_look, __ATOMIC_RELAXED))
-        return;
-    __atomic_store_n(&next_look, now + LOOK_EVERY, __ATOMIC_RELAXED);
-    prim_pread(process.live, &byte, 1, LIVE_SWITCH);
-    arms_switch(byte != '0');
-}
-
-void live_publish(void)
+bool live_publish(void)
 {
     /* A vfork child may have put a file of its own at the number. */
     if (process.live < 0 || process.sandboxed || !state_is_ours())
-        return;
+        return false;
     const struct counters *block;
     unsigned index = counters_block(&block);
     long error =
@@ -153,7 +138,7 @@ void live_publish(void)
     if (prim_failed(error)) {
         process.live = -1;
         message_failure(LOG_INFO, "no live file any more", process.options.live, error);
-        return;
+        return false;
     }
-    look_at_switch();
+    return true;
 }

@@ -28,20 +28,21 @@ struct pairs;
 enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384, LIVE_RULE_SHOWN = 180 };
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
-   only where the name holds %p. On failure process.live is -1 and one line at info says why. */
-void live_open(bool is_fork_child);
+   only where the name holds %p. On failure process.live is -1 and one line at warn says why. arm: as for
+   live_describe. */
+void live_open(bool is_fork_child, const char *arm);
 
 /* RLIMIT_FSIZE is about to be this: a write past it would be a SIGXFSZ. */
 void live_limit(uint64_t bytes);
 
-/* Writes the first page again: the file may have been cut short. */
-void live_describe(void);
+/* Writes the first page again: the file may have been cut short. arm: the label of what is counted. */
+void live_describe(const char *arm);
 
 /* Shows what mode=ab has found. By one thread at a time. */
 void live_show_pairs(const struct pairs *pairs);
 
-/* Writes the calling thread's counters, and looks at the switch. To be called after every call.
-   Signal-safe. */
-void live_publish(void);
+/* Writes the calling thread's counters. To be called after every call. False when the file is not ours, or no
+   longer written. Signal-safe. */
+bool live_publish(void);
 
 #endif

@@ -84,11 +84,7 @@ bool observed_row(unsigned row, struct observed_row *shown)
 
 const char *observed_count_name(enum observed count)
 {
-    static const char *const names[] = {
-#define NAME(name, text) #name,
-        OBSERVED(NAME)
-#undef NAME
-    };
+    static const char *const names[] = {OBSERVED(ROW_NAME)};
     return names[count];
 }
 

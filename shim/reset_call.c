@@ -58,8 +58,11 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!state_enter())
         return REASON_busy;
     enum reason standing = standing_reason();
-    if (standing != REASON_COUNT)
+    if (standing != REASON_COUNT) {
+        if (standing_serves(standing))
+            keeping_dropped(start, length);
         return standing;
+    }
     /* The kernel rounds the length up to pages; what is odd about address or length is its to answer. */
     uintptr_t end = start + ((length + PAGE - 1) & -(size_t)PAGE);
     if (start % PAGE || !length || end <= start || end > USER_END || length > USER_END)

@@ -147,8 +147,7 @@ enum { KEYS = sizeof keys / sizeof *keys };
 static const char *parse_setting(struct parse *parse, struct span setting, uint32_t *given)
 {
     struct span key, value = setting;
-    if (!span_next(&value, '=', &key))
-        return "an empty setting";
+    span_next(&value, '=', &key);
     key = span_trim(key);
     for (unsigned i = 0; i < KEYS; i++) {
         if (!span_is(key, keys[i].key))
@@ -197,6 +196,9 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
     }
     if (problem)
         return problem;
+    *place = words;
+    if (rule->min > rule->max)
+        return "min is more than max: it can match nothing";
     if (rule->symbol) {
         rule->limit_start = rule->start;
         rule->limit_end = rule->end;
@@ -204,7 +206,6 @@ static const char *parse_rule(struct rules *rules, struct span words, const char
     }
     rules->any_cached |= rule->cached || rule->preset_caches;
     rules->count++;
-    *place = words;
     return parse.selects ? NULL : "selects nothing: write any for all memory";
 }
 
@@ -226,15 +227,31 @@ static bool take_preset(struct span words, struct span *name, struct text *besid
     return found;
 }
 
+/* One that a comma at the end begins is not seen by span_next. */
+static bool has_empty_setting(struct span words)
+{
+    const char *end = words.start + words.length;
+    struct span part = words;
+    while (span_next(&words, ',', &part))
+        if (!span_trim(part).length)
+            return true;
+    return part.start + part.length != end;
+}
+
 enum { PRESET_TEXT = 1024 };
 
-/* Parses a rule, or all the rules that its preset stands for. */
-static const char *parse_written(struct rules *rules, struct span words, uint64_t keep, struct span *place)
+/* Parses a rule, or all the rules that its preset stands for; those are put together in bytes, and *place may
+   lie there. */
+static const char *parse_written(struct rules *rules, struct span words, uint64_t keep, struct span *place,
+                                 char bytes[PRESET_TEXT])
 {
-    char beside_bytes[PRESET_TEXT], bytes[PRESET_TEXT];
+    char beside_bytes[PRESET_TEXT];
     struct text beside, text;
     struct span name, each;
     text_start(&beside, beside_bytes, sizeof beside_bytes);
+    *place = words;
+    if (has_empty_setting(words))
+        return "an empty setting";
     if (!take_preset(words, &name, &beside))
         return parse_rule(rules, words, NULL, keep, place);
     const struct preset *preset = preset_find(name);
@@ -243,7 +260,7 @@ static const char *parse_written(struct rules *rules, struct span words, uint64_
         return "not a preset";
     struct span all = {preset->rules, strlen(preset->rules)};
     while (span_next(&all, ';', &each)) {
-        text_start(&text, bytes, sizeof bytes);
+        text_start(&text, bytes, PRESET_TEXT);
         text_add_span(&text, each.start, each.length);
         text_add(&text, beside_bytes);
         *place = words;
@@ -286,13 +303,22 @@ void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t
                  struct problems *problems)
 {
     struct span words, place;
+    char bytes[PRESET_TEXT];
     memset(rules, 0, sizeof *rules);
+    /* Where blanks follow the last separator, no empty rule does. */
+    settings = span_trim(settings);
+    const char *end = settings.start + settings.length;
     while (span_next(&settings, lines ? '\n' : ';', &words)) {
         words = span_trim(lines ? without_comment(words) : words);
-        if (!words.length)
+        if (!words.length && lines)
             continue;
+        if (!words.length) {
+            words.length = (size_t)(end - words.start); /* shows where it is */
+            report(problems, words, words, "an empty rule");
+            return;
+        }
         unsigned before = rules->count;
-        const char *problem = parse_written(rules, words, keep, &place);
+        const char *problem = parse_written(rules, words, keep, &place, bytes);
         if (problem) {
             rules->count = before;
             report(problems, words, place, problem);

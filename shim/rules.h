@@ -43,8 +43,9 @@ struct rules {
 };
 
 /* Parses `RULE[;RULE]...`, or lines with # comments when lines is true. keep is the threshold of rules that
-   set none. A bad rule is dropped with everything after it, and reported once: a lost exclusion must not let
-   a later rule serve what it excluded. Rules before it stand. */
+   set none. One ; may end the rules, and lines may be empty; any other empty rule or setting is a bad one, as
+   is what can match nothing (min over max). A bad rule is dropped with everything after it, and reported
+   once: a lost exclusion must not let a later rule serve what it excluded. Rules before it stand. */
 void rules_parse(struct rules *rules, struct span settings, bool lines, uint64_t keep,
                  struct problems *problems);
 

@@ -213,7 +213,8 @@ static __attribute__((constructor)) void start(void)
         begin_serving(filtered);
         arms_start();
         hooking_start(filtered);
-        live_open(false);
+        live_open(false, arms_label());
+        statistics_try();
         at_quick_exit(finish);
     }
     message_main_began();

@@ -17,6 +17,7 @@ enum { REWRITE_SECONDS = 10 };
 /* Guarded by lock; much too large for a coroutine's stack. */
 static struct {
     int lock;
+    bool failing; /* the file could not be written, and a line has said so */
     struct report report;
     char bytes[1 << 18]; /* rules and sites at their longest fill some of it; the rest is never touched */
     char path[OPTION_PATH + 96], temporary[OPTION_PATH + 128];
@@ -75,8 +76,8 @@ static long write_all(int fd, const struct text *text)
     return 0;
 }
 
-/* A reader sees the old file or the new one, never half. */
-static long replace_file(const struct text *text)
+/* Opens state.temporary, which is to become state.path. A descriptor or a negative errno. */
+static long open_temporary(void)
 {
     struct text temporary;
     if (!statistics_path(process.options.stats, process.pid, process.exe, state.path, sizeof state.path))
@@ -88,7 +89,13 @@ static long replace_file(const struct text *text)
     text_add(&temporary, state.path);
     text_add(&temporary, ".tmp.");
     text_add_number(&temporary, (uint64_t)process.pid);
-    long fd = prim_open(state.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+    return prim_open(state.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+}
+
+/* A reader sees the old file or the new one, never half. */
+static long replace_file(const struct text *text)
+{
+    long fd = open_temporary();
     if (prim_failed(fd))
         return fd;
     long error = write_all((int)fd, text);
@@ -105,6 +112,25 @@ static bool has_a_file(void)
 {
     const char *stats = process.options.stats;
     return stats[0] && (!process.forks || is_stderr(stats) || strstr(stats, "%p"));
+}
+
+static void note_outcome(long error)
+{
+    if (error && !state.failing)
+        message_failure(LOG_WARN, "cannot write the statistics", process.options.stats, error);
+    state.failing = error != 0;
+}
+
+void statistics_try(void)
+{
+    if (!has_a_file() || is_stderr(process.options.stats))
+        return;
+    long fd = open_temporary();
+    if (!prim_failed(fd)) {
+        prim_close((int)fd);
+        prim_call3(SYS_unlink, (long)state.temporary, 0, 0);
+    }
+    note_outcome(prim_failed(fd) ? fd : 0);
 }
 
 static __attribute__((noinline)) long write_locked(bool at_end)
@@ -128,9 +154,7 @@ void statistics_write(bool at_end)
         return;
     uint64_t signals = prim_block_signals();
     if (!__atomic_exchange_n(&state.lock, 1, __ATOMIC_ACQUIRE)) {
-        long error = write_locked(at_end);
-        if (error)
-            message_failure(LOG_WARN, "cannot write the statistics", process.options.stats, error);
+        note_outcome(write_locked(at_end));
         __atomic_store_n(&state.lock, 0, __ATOMIC_RELEASE);
     }
     prim_restore_signals(signals);
@@ -152,6 +176,6 @@ void statistics_now_and_then(void)
     if (due == 0) /* the first call: nothing is due yet */
         return;
     statistics_write(false);
-    live_describe();
+    live_describe(arms_label());
     image_sweep();
 }

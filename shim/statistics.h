@@ -6,6 +6,10 @@
 #include "shim/live.h"
 #include "shim/state.h"
 
+/* Says in one line at warn if the file that stats= names cannot be made. Before main: later messages may
+ * reach nobody. */
+void statistics_try(void);
+
 /* Writes the statistics if they were asked for and belong to this process; to stderr only at_end.
  * Signal-safe. */
 void statistics_write(bool at_end);
@@ -17,8 +21,8 @@ void statistics_now_and_then(void);
 /* To be called after every call. now_and_then: this is one of the few that may look at the clock. */
 static inline void statistics_after_call(bool now_and_then)
 {
-    if (process.live >= 0)
-        live_publish();
+    if (process.live >= 0 && live_publish())
+        arms_look_at_switch();
     arms_after_call();
     if (now_and_then || process.finished)
         statistics_now_and_then();

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 
-from keepwarm_command import paths
 from keepwarm_command.arguments import Failure
 
 SCHEMA = "keepwarm-stats/1"
@@ -14,6 +13,8 @@ TABLES_NOT_LIVE = ("observed", "sites")
 
 def read_live(path):
     """The statistics in a live file, also of a process that was killed. A broken file is a Failure."""
+    # Made by the build: benchmarks use the rest of this module from the source tree, where it is missing.
+    from keepwarm_command import paths  # pylint: disable=import-outside-toplevel
     done = subprocess.run([os.path.join(paths.EXEC_PATH, "keepwarm-stats"), "--json", path], check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:

@@ -2,11 +2,12 @@
 
 import ctypes
 import os
-import resource
 import select
 import signal
 import time
 from collections import namedtuple
+
+from keepwarm_command import paths
 
 SAMPLE_SECONDS = 0.05
 PR_SET_CHILD_SUBREAPER = 36
@@ -31,19 +32,40 @@ def adopt_orphans():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def spawn(argv, environment, output, stdin=None):
+def spawn(argv, environment, output, stdin=None, more_actions=()):
     """Starts a command in a session of its own; its output and errors go to a file. Its pid; CannotRun."""
     actions = [(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)]
     if stdin is None:
         actions.append((os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0))
     else:
         actions.append((os.POSIX_SPAWN_DUP2, stdin.fileno(), 0))
+    actions += more_actions
     try:
         # What Python ignores is not for the command to inherit.
         return os.posix_spawnp(argv[0], argv, environment, file_actions=actions, setsid=True,
                                setsigmask=[], setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
     except OSError as error:
         raise CannotRun(argv[0], error) from error
+
+
+def spawn_by_small_parent(argv, environment, output):
+    """Like spawn, but in what the command will have used nothing of us counts, see command/small_parent.c.
+
+    Only after adopt_orphans. (its pid, time.monotonic() at its start)."""
+    reading, writing = os.pipe()
+    with open(reading, encoding="ascii") as report:
+        try:
+            variables = [f"{name}={value}" for name, value in environment.items()]
+            parent = spawn([os.path.join(paths.EXEC_PATH, "small-parent"), str(len(variables)), *variables, "--", *argv],
+                           {"PATH": os.environ.get("PATH", os.defpath)}, output,
+                           more_actions=[(os.POSIX_SPAWN_DUP2, writing, 3)])
+        finally:
+            os.close(writing)
+        error, pid, started = report.read().split()
+    os.waitpid(parent, 0)
+    if int(error):
+        raise CannotRun(argv[0], OSError(int(error), os.strerror(int(error))))
+    return int(pid), float(started)
 
 
 def read_children(pid):
@@ -92,8 +114,7 @@ class Tree:
 
     def __init__(self, argv, environment, output):
         """Starts it. Raises CannotRun."""
-        self.started = time.monotonic()
-        self.pid = spawn(argv, environment, output)
+        self.pid, self.started = spawn_by_small_parent(argv, environment, output)
         self.pidfd = os.pidfd_open(self.pid)
         self.samples = []
         self.highest_alone = 0  # bytes, of any one process
@@ -161,10 +182,8 @@ class Tree:
     def peak_rss(self, usages):
         """The most bytes that were resident: together at a sample, or in one process.
 
-        usages: of processes that have ended. Linux counts in them what a process was before exec, which is us,
-        so that they say something only above that."""
-        ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        ended = [usage.ru_maxrss * 1024 for usage in usages if usage.ru_maxrss > ours]
+        usages: of processes that have ended."""
+        ended = [usage.ru_maxrss * 1024 for usage in usages]
         return max([self.highest_alone, *ended, *(sample.rss_bytes for sample in self.samples)])
 
 

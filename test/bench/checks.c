@@ -116,17 +116,7 @@ static void drop_nothing(size_t pages)
 static void scan(const unsigned char *start, size_t pages, __u64 clean)
 {
     struct scan_region runs[256];
-    struct scan_request request = {
-        .size = sizeof request,
-        .start = (__u64)start,
-        .end = (__u64)(start + pages * PAGE),
-        .vec = (__u64)runs,
-        .vec_len = 256,
-        .category_inverted = clean,
-        .category_mask = clean,
-        .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-        .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
-    };
+    struct scan_request request = scan_for_dirty(start, start + pages * PAGE, clean, runs, 256);
     ioctl(bench.pagemap, SCAN_REQUEST, &request);
 }
 

@@ -57,16 +57,7 @@ static void walk(int pagemap, const unsigned char *start, const unsigned char *e
                  void (*visit)(void *context, unsigned char *start, unsigned char *end), void *context)
 {
     struct scan_region runs[REGIONS];
-    struct scan_request request = {
-        .size = sizeof request,
-        .start = (__u64)start,
-        .end = (__u64)end,
-        .vec = (__u64)runs,
-        .vec_len = REGIONS,
-        .category_inverted = zeroes ? 0 : SCAN_PFNZERO,
-        .category_mask = zeroes ? 0 : SCAN_PFNZERO,
-        .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-    };
+    struct scan_request request = scan_for_dirty(start, end, zeroes ? 0 : SCAN_PFNZERO, runs, REGIONS);
     while (request.start < request.end) {
         int count = direct_ioctl(pagemap, SCAN_REQUEST, &request);
         if (count < 0)

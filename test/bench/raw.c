@@ -47,17 +47,7 @@ static int reset_part(const struct raw *raw, unsigned char *slot, unsigned char 
                       unsigned char *start, unsigned char *end, __u64 clean)
 {
     struct scan_region runs[REGIONS];
-    struct scan_request request = {
-        .size = sizeof request,
-        .start = (__u64)start,
-        .end = (__u64)end,
-        .vec = (__u64)runs,
-        .vec_len = REGIONS,
-        .category_inverted = clean,
-        .category_mask = clean,
-        .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
-        .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
-    };
+    struct scan_request request = scan_for_dirty(start, end, clean, runs, REGIONS);
     while (request.start < request.end) {
         int count = direct_ioctl(raw->pagemap, SCAN_REQUEST, &request);
         if (count < 0)

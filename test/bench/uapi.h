@@ -37,6 +37,24 @@ struct scan_request {
 #define SCAN_SWAPPED (1 << 4)
 #define SCAN_PFNZERO (1 << 5)
 
+/* What asks for the runs of pages of [start, end) that are present or swapped, and of no category in clean.
+ */
+static inline struct scan_request scan_for_dirty(const void *start, const void *end, __u64 clean,
+                                                 struct scan_region *runs, __u64 capacity)
+{
+    return (struct scan_request){
+        .size = sizeof(struct scan_request),
+        .start = (__u64)start,
+        .end = (__u64)end,
+        .vec = (__u64)runs,
+        .vec_len = capacity,
+        .category_inverted = clean,
+        .category_mask = clean,
+        .category_anyof_mask = SCAN_PRESENT | SCAN_SWAPPED,
+        .return_mask = SCAN_PRESENT | SCAN_SWAPPED,
+    };
+}
+
 /* ioctl on /proc/PID/maps, Linux 6.11. */
 struct map_query {
     __u64 size;

@@ -71,6 +71,20 @@ static int off_and_on(void)
     return CASE_PASSED;
 }
 
+/* The real call leaves nothing of what a reset kept; a shorter one leaves what lies behind its end. */
+static int what_is_dropped_while_off_is_not_kept(void)
+{
+    enum { LENGTH = 8 * PLACE_PAGE };
+    unsigned char *memory = dirty_memory(LENGTH);
+    EXPECT(madvise(memory, LENGTH, MADV_DONTNEED) == 0 && kept_bytes() == LENGTH);
+    EXPECT(write_switch('0') && reset_until("declined.switched_off", 1));
+    EXPECT(kept_bytes() == LENGTH);
+    EXPECT(madvise(memory + PLACE_PAGE, PLACE_PAGE, MADV_DONTNEED) == 0 && kept_bytes() == LENGTH);
+    EXPECT(madvise(memory, LENGTH / 4 - 1, MADV_DONTNEED) == 0 && kept_bytes() == LENGTH * 3 / 4);
+    EXPECT(madvise(memory, LENGTH, MADV_DONTNEED) == 0 && kept_bytes() == 0);
+    return CASE_PASSED;
+}
+
 static int anything_else_is_on(void)
 {
     for (const char *byte = "1x o\n"; *byte; byte++) {
@@ -337,6 +351,7 @@ static int vectors_count_alike(void)
 
 static const struct place_case cases[] = {
     {"off_and_on", NULL, NULL, off_and_on},
+    {"what_is_dropped_while_off_is_not_kept", NULL, NULL, what_is_dropped_while_off_is_not_kept},
     {"anything_else_is_on", NULL, NULL, anything_else_is_on},
     {"a_child_starts_on", NULL, NULL, a_child_starts_on},
     {"a_hazard_outlasts_the_switch", NULL, NULL, a_hazard_outlasts_the_switch},

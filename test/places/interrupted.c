@@ -132,6 +132,15 @@ static void fork_in_handler(int signal_number)
         in_child = 1;
 }
 
+/* In the parent or in the child, which cannot return. */
+static void must_be(bool fresh)
+{
+    if (fresh)
+        return;
+    fprintf(stderr, "not fresh in the %s\n", in_child ? "child" : "parent");
+    _exit(CASE_FAILED);
+}
+
 /* The child goes on in the middle of its parent's reset, on memory of its own. */
 static int forks_in_a_handler(void)
 {
@@ -146,10 +155,7 @@ static int forks_in_a_handler(void)
         do {
             touch(mine);
             int result = madvise(mine, LENGTH, MADV_DONTNEED);
-            if (result != 0 || !is_fresh(mine)) {
-                fprintf(stderr, "not fresh in the %s\n", in_child ? "child" : "parent");
-                _exit(CASE_FAILED);
-            }
+            must_be(result == 0 && is_fresh(mine));
         } while (handled == before);
         if (in_child)
             _exit(0);
@@ -209,10 +215,7 @@ static int forks_between_slices(void)
                 wide[at] = 1;
             bool in_time = handled == before;
             int result = madvise(wide, WIDE, MADV_DONTNEED);
-            if (result != 0 || (in_time && !wide_is_fresh())) {
-                fprintf(stderr, "not fresh in the %s\n", in_child ? "child" : "parent");
-                _exit(CASE_FAILED);
-            }
+            must_be(result == 0 && (!in_time || wide_is_fresh()));
         } while (handled == before);
         if (in_child)
             _exit(0);

@@ -30,6 +30,7 @@ Test(rules, selectors)
     cr_assert_str_eq(only_rule("caller=libjemalloc.so*")->caller, "libjemalloc.so*");
     cr_assert_eq(only_rule("min=64K")->min, 65536);
     cr_assert_eq(only_rule("max=1M")->max, 1 << 20);
+    cr_assert_eq(only_rule("max=4K,min=4K")->min, 4096);
     const struct rule *rule = only_rule("range=0x10000-30000");
     cr_assert(rule->start == 0x10000 && rule->end == 0x30000);
     rule = only_rule("range=10001-30fff"); /* inwards to pages */
@@ -52,7 +53,7 @@ Test(rules, options)
 
 Test(rules, several_in_order)
 {
-    struct parsed_rules *parsed = parse_rules(" anon , min=4K ; file=/x*,policy=scan;;any ;");
+    struct parsed_rules *parsed = parse_rules(" anon , min=4K ; file=/x*,policy=scan;any ;");
     cr_assert_eq(parsed->problems.count, 0);
     cr_assert_eq(parsed->rules.count, 3);
     cr_assert(parsed->rules.rule[0].anonymous && parsed->rules.rule[0].min == 4096);
@@ -63,10 +64,19 @@ Test(rules, several_in_order)
 
 Test(rules, empty)
 {
-    static const char *const empty[] = {"", ";", " ; ; ", "\n"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const empty[] = {"", " ", "\n"};
+    for (size_t i = 0; i < 3; i++) {
         struct parsed_rules *parsed = parse_rules(empty[i]);
         cr_assert(parsed->rules.count == 0 && parsed->problems.count == 0);
+    }
+}
+
+Test(rules, one_separator_may_end_them)
+{
+    static const char *const ended[] = {"any;", "any ; ", "preset=go;\n", "file=a\\,;"};
+    for (size_t i = 0; i < 4; i++) {
+        struct parsed_rules *parsed = parse_rules(ended[i]);
+        cr_assert(parsed->rules.count == 1 && parsed->problems.count == 0, "%s", ended[i]);
     }
 }
 

@@ -21,6 +21,13 @@ Test(bad_rules, show_the_rule_and_the_place)
     assert_dropped("any,keep=12Q",
                    "keepwarm: KEEPWARM_REGIONS: any,keep=12Q: at keep=12Q: not a size" DROPPED);
     assert_dropped("bogus", "keepwarm: KEEPWARM_REGIONS: bogus: not a selector or an option" DROPPED);
+    assert_dropped("anon,max=1K,min=4K",
+                   "keepwarm: KEEPWARM_REGIONS: anon,max=1K,min=4K: min is more than max: it "
+                   "can match nothing" DROPPED);
+    assert_dropped("anon,", "keepwarm: KEEPWARM_REGIONS: anon,: an empty setting" DROPPED);
+    assert_dropped("", "keepwarm: KEEPWARM_REGIONS: ;any: an empty rule" DROPPED);
+    assert_dropped("preset=jemalloc,keep=12Q",
+                   "keepwarm: KEEPWARM_REGIONS: preset=jemalloc,keep=12Q: at keep=12Q: not a size" DROPPED);
     assert_dropped("keep=1M",
                    "keepwarm: KEEPWARM_REGIONS: keep=1M: selects nothing: write any for all memory" DROPPED);
 }
@@ -63,6 +70,17 @@ Test(bad_rules, drop_what_follows)
         "any,any",
         "any,keep=1,keep=2",
         "any,,keep=1",
+        "any,",
+        ",any",
+        "file=a\\\\,",
+        "preset=go,",
+        "preset=go,keep=1K,",
+        ",preset=go",
+        "",
+        " ",
+        ",",
+        "min=4K,max=1K",
+        "preset=jemalloc,max=1K",
         "any keep=1",
         "any,=",
         "=any",
@@ -79,6 +97,17 @@ Test(bad_rules, leave_no_trace_in_the_summary)
 {
     struct parsed_rules *parsed = parse_rules("anon;caller=x,vma=cache,bogus");
     cr_assert_eq(parsed->rules.count, 1);
+}
+
+Test(bad_rules, empty_ones_at_either_end)
+{
+    struct parsed_rules *parsed = parse_rules(";any");
+    cr_assert(parsed->rules.count == 0 && parsed->problems.count == 1);
+    cr_assert_str_eq(parsed->problems.bytes, "keepwarm: KEEPWARM_REGIONS: ;any: an empty rule" DROPPED);
+    parsed = parse_rules("any;;");
+    cr_assert(parsed->rules.count == 1 && parsed->problems.count == 1);
+    parsed = parse_rules(";");
+    cr_assert(parsed->rules.count == 0 && parsed->problems.count == 1);
 }
 
 Test(bad_rules, of_lines)
