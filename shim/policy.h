@@ -5,13 +5,13 @@
    hosts); one that is kept and not written costs a restore (50 ns) at every reset, and its memory. So what
    counts is which of the kept pages are written again, and only a look can tell:
 
-     new      never reset before: served while little is kept in all, then forwarded, so that memory which is
-              purged once costs nothing
-     look     the reset before was forwarded, so what is present now was touched since: nothing? then give up
-     check    served some times; then kept pages that still equal the snapshot were not written in this cycle.
-   Are they too many for the faults that are saved, of writes and reads? Then give up serve    scan and
-   restore, or restore blindly; now and then an audit, which checks as above given up forwarded, with no
-   question to the kernel, until it is time to look again */
+     new: never reset before. Served while little is kept in all, else forwarded once, so that memory which is
+   purged only once costs nothing.
+     look: the reset before was forwarded, so what is present now was touched since. Nothing? Then give up.
+     check: served some times. Then kept pages that still equal the snapshot were not written in this cycle:
+   are they too many for the faults that are saved, of writes and reads? Then give up. serve: scan and
+   restore, or restore blindly; now and then an audit, which checks as above. given up: forwarded, with no
+   question to the kernel, until it is time to look again. */
 #ifndef SHIM_POLICY_H
 #define SHIM_POLICY_H
 

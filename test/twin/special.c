@@ -101,7 +101,7 @@ static void use_zero_pages(bool use)
 static bool wait_merged(size_t pages)
 {
     struct timespec moment = {0, 3000000};
-    for (int i = 0; i < 150; i++) {
+    for (int i = 0; i < 1000; i++) {
         long merged = read_number("/proc/self/ksm_merging_pages", "");
         long zero = read_number("/proc/self/ksm_stat", "ksm_zero_pages ");
         if (merged + zero >= (long)(2 * pages * 9 / 10))
