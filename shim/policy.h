@@ -3,15 +3,7 @@
 
    A page that is kept and written again saves a fault (1.9 us here with its teardown, 0.5 us on the best
    hosts); one that is kept and not written costs a restore (50 ns) at every reset, and its memory. So what
-   counts is which of the kept pages are written again, and only a look can tell:
-
-     new: never reset before. Served while little is kept in all, else forwarded once, so that memory which is
-   purged only once costs nothing.
-     look: the reset before was forwarded, so what is present now was touched since. Nothing? Then give up.
-     check: served some times. Then kept pages that still equal the snapshot were not written in this cycle:
-   are they too many for the faults that are saved, of writes and reads? Then give up. serve: scan and
-   restore, or restore blindly; now and then an audit, which checks as above. given up: forwarded, with no
-   question to the kernel, until it is time to look again. */
+   counts is which of the kept pages are written again, and only a look can tell. */
 #ifndef SHIM_POLICY_H
 #define SHIM_POLICY_H
 
@@ -21,7 +13,21 @@
 #include "shim/counters.h"
 #include "shim/rules.h"
 
-enum slot_state { SLOT_NEW, SLOT_LOOK, SLOT_CHECK, SLOT_SERVE, SLOT_GIVEN_UP };
+enum slot_state {
+    /* Never reset before: served while little is kept in all, else forwarded once, so that memory which is
+       purged only once costs nothing. */
+    SLOT_NEW,
+    /* The reset before was forwarded, so what is present now was touched since. Nothing? Then it is given up.
+     */
+    SLOT_LOOK,
+    /* Served some times. Then kept pages that still equal the snapshot were not written in this cycle: when
+       they are too many for the faults that are saved, of writes and reads, it is given up. */
+    SLOT_CHECK,
+    /* Scanned and restored, or restored blindly; now and then audited, which checks as above. */
+    SLOT_SERVE,
+    /* Forwarded, with no question to the kernel, until it is time to look again. */
+    SLOT_GIVEN_UP,
+};
 
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. */
 struct slot_history {
