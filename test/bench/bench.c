@@ -9,6 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SAMPLES 51
+#define SAMPLE_NS 200000u
+
 uint64_t now_ns(void)
 {
     struct timespec now;
@@ -69,6 +72,23 @@ struct spread spread_of(double *samples, size_t count)
         .high_quartile = quantile(samples, count, 0.75),
         .max = samples[count - 1],
     };
+}
+
+double time_repeats(operation *run, size_t argument, size_t repeats)
+{
+    uint64_t start = now_ns();
+    for (size_t i = 0; i < repeats; i++)
+        run(argument);
+    return (double)(now_ns() - start) / (double)repeats;
+}
+
+struct spread time_operation(operation *run, size_t argument)
+{
+    double samples[SAMPLES];
+    size_t repeats = (size_t)(SAMPLE_NS / (time_repeats(run, argument, 3) + 1)) + 1;
+    for (int i = 0; i < SAMPLES; i++)
+        samples[i] = time_repeats(run, argument, repeats);
+    return spread_of(samples, SAMPLES);
 }
 
 size_t round_up(size_t bytes, size_t unit)

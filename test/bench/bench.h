@@ -30,6 +30,16 @@ bool parse_size(const char *text, size_t *value);
 /* The spread of COUNT >= 1 samples, which are sorted in place. */
 struct spread spread_of(double *samples, size_t count);
 
+/* Something to time, and what it is to work on. */
+typedef void operation(size_t argument);
+
+/* Nanoseconds of one RUN(ARGUMENT), as the mean of REPEATS. */
+double time_repeats(operation *run, size_t argument, size_t repeats);
+
+/* Nanoseconds that RUN(ARGUMENT) takes, in 51 samples of about 0.2 ms, each the mean of as many runs as fit.
+ */
+struct spread time_operation(operation *run, size_t argument);
+
 /* Rounds BYTES up to a multiple of UNIT, a power of two. */
 size_t round_up(size_t bytes, size_t unit);
 

@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAMPLES 51
-#define SAMPLE_NS 200000u /* a sample repeats its operation for about this long */
 #define TABLE_PAGES ((size_t)512)
 #define TABLE_BYTES (TABLE_PAGES * PAGE)
 
@@ -35,9 +33,6 @@ struct bench {
 };
 
 static struct bench bench;
-
-/* An operation; PAGES is the row's. */
-typedef void operation(size_t pages);
 
 struct row {
     const char *name;
@@ -274,23 +269,12 @@ static void set_up(void)
     memset(bench.large, 1, (size_t)64 << 20);
 }
 
-/* Nanoseconds of one operation, as the mean of REPEATS. */
-static double time_row(const struct row *row, size_t repeats)
-{
-    uint64_t start = now_ns();
-    for (size_t i = 0; i < repeats; i++)
-        row->run(row->pages);
-    return (double)(now_ns() - start) / (double)repeats;
-}
-
 static void measure(const struct row *row)
 {
-    double samples[SAMPLES];
-    size_t repeats = (size_t)(SAMPLE_NS / (time_row(row, 3) + 1)) + 1;
-    for (int i = 0; i < SAMPLES; i++)
-        samples[i] = time_row(row, repeats) / (double)(row->per_page ? row->pages : 1);
-    struct spread spread = spread_of(samples, SAMPLES);
-    printf("%-42s %9.1f   %.1f-%.1f\n", row->name, spread.median, spread.low_quartile, spread.high_quartile);
+    struct spread spread = time_operation(row->run, row->pages);
+    double unit = row->per_page ? (double)row->pages : 1;
+    printf("%-42s %9.1f   %.1f-%.1f\n", row->name, spread.median / unit, spread.low_quartile / unit,
+           spread.high_quartile / unit);
 }
 
 /* Whether rdpkru is an instruction here: OSPKE in CPUID leaf 7. */

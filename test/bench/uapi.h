@@ -36,6 +36,7 @@ struct scan_request {
 #define SCAN_PRESENT (1 << 3)
 #define SCAN_SWAPPED (1 << 4)
 #define SCAN_PFNZERO (1 << 5)
+#define SCAN_HUGE (1 << 6)
 
 /* What asks for the runs of pages of [start, end) that are present or swapped, and of no category in clean.
  */
