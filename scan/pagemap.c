@@ -6,8 +6,23 @@
 #include "scan/prim.h"
 
 /* Of a count, which stops where it has found enough: mostly holes, 18 ns for each 2 MiB (6.18), and 0.5 us
-   where page tables were left empty. */
-#define COUNT_SLICE ((uintptr_t)1 << 30)
+   where page tables were left empty: 130 us. */
+#define COUNT_SLICE ((uintptr_t)512 << 20)
+
+/* A scan holds mmap_lock for reading. A writer (mmap, mprotect) that finds it so spins for 10 us, then
+   sleeps; and while it takes tens of us to wake up, the next scan has the lock again: readers pass a sleeping
+   writer until it has waited for a tick, 4 to 8 ms (kernel/locking/rwsem.c, 6.18: rwsem_rspin_threshold, the
+   lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock twice or
+   more in those 10 us. To leave it costs as much as a scan of nothing, 0.2 to 0.9 us: what ends in its first
+   slice is not cut up. */
+enum {
+    HOLD = 4000,                       /* ns of the slices behind the first one */
+    SLICE_LEAST = (256 << 10) / PAGE,  /* of clean pages of a file, cold: 2 us */
+    SLICE_OF_FILE = (16 << 20) / PAGE, /* of them the first time: 130 us */
+    SLICE_FOUND = (16 << 20) / PAGE,   /* dirty pages in any slice: 50 us */
+    SLICE_MOST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us */
+    STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
+};
 
 /* include/uapi/linux/fs.h: struct pm_scan_arg. */
 struct scan_argument {
@@ -16,21 +31,39 @@ struct scan_argument {
 };
 #define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
 
+static uint64_t first_slice(const struct pagemap_scan *scan)
+{
+    bool much_of_file = scan->file_end > scan->position + (uintptr_t)SLICE_OF_FILE * PAGE;
+    return much_of_file ? SLICE_OF_FILE : SLICE_MOST;
+}
+
+/* The next slice is to take HOLD, if what comes is like the pages just passed over in so many ns. */
+static uint64_t next_slice(uint64_t slice, uint64_t passed, uint64_t ns)
+{
+    uint64_t least = slice / STEP > SLICE_LEAST ? slice / STEP : SLICE_LEAST;
+    uint64_t most = slice * STEP < SLICE_MOST ? slice * STEP : SLICE_MOST;
+    uint64_t next = ns ? passed * HOLD / ns : most;
+    return next < least ? least : next > most ? most : next;
+}
+
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 {
-    uintptr_t end = scan->end - scan->position > PAGEMAP_SLICE ? scan->position + PAGEMAP_SLICE : scan->end;
+    uint64_t slice = scan->slice ? scan->slice : first_slice(scan);
+    bool last = (scan->end - scan->position) / PAGE <= slice;
+    uintptr_t end = last ? scan->end : scan->position + slice * PAGE;
     struct scan_argument argument = {
         .size = sizeof argument,
         .start = scan->position,
         .end = end,
         .vector = (uintptr_t)scan->regions,
         .vector_length = scan->capacity,
-        .max_pages = max_pages,
+        .max_pages = max_pages < SLICE_FOUND ? max_pages : SLICE_FOUND,
         .category_inverted = scan->clean,
         .category_mask = scan->clean,
         .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
         .return_mask = scan->asked,
     };
+    uint64_t before = last ? 0 : prim_now();
     long count = prim_ioctl(scan->fd, PAGEMAP_SCAN_REQUEST, &argument);
     if (prim_failed(count))
         return (int)count;
@@ -38,6 +71,8 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
        walk_end has also been seen unmoved by nothing but a broken kernel: that must not loop. */
     if (argument.walk_end <= scan->position || argument.walk_end > end)
         return -EIO;
+    if (!last)
+        scan->slice = next_slice(slice, (argument.walk_end - scan->position) / PAGE, prim_now() - before);
     scan->position = argument.walk_end;
     return (int)count;
 }

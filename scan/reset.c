@@ -222,7 +222,10 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
 {
     unsigned images = 0;
     for (unsigned i = 0; i < span->count; i++)
-        images += !is_anonymous(&span->piece[i]);
+        if (!is_anonymous(&span->piece[i])) {
+            images++;
+            scan->file_end = span->piece[i].end;
+        }
     scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
     scan->clean = images ? CATEGORY_FILE : CATEGORY_ZERO;
     if (images && images < span->count)

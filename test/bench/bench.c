@@ -53,8 +53,7 @@ static int by_value(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* The sample at FRACTION of the sorted order, interpolated between its neighbours. */
-static double quantile(const double *sorted, size_t count, double fraction)
+double quantile(const double *sorted, size_t count, double fraction)
 {
     double place = fraction * (double)(count - 1);
     size_t below = (size_t)place;

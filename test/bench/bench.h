@@ -30,6 +30,9 @@ bool parse_size(const char *text, size_t *value);
 /* The spread of COUNT >= 1 samples, which are sorted in place. */
 struct spread spread_of(double *samples, size_t count);
 
+/* The sample at FRACTION (0 to 1) of COUNT >= 1 sorted samples, interpolated between its neighbours. */
+double quantile(const double *sorted, size_t count, double fraction);
+
 /* Something to time, and what it is to work on. */
 typedef void operation(size_t argument);
 

@@ -8,6 +8,8 @@
 
 #define OWN_BYTES ((size_t)16 << 20)
 
+enum { MOST_TIMED = 1 << 16 }; /* steps of a round; of more, the last ones */
+
 /* Some work, about a microsecond of it. */
 static void compute(void)
 {
@@ -51,22 +53,38 @@ static uint64_t time_step(const struct worker *worker, unsigned char *own, size_
     return passed > waited ? passed - waited : 0;
 }
 
+/* Lets 0 to 60 us pass, awake: steps that are timed begin at any time of a reset. */
+static void linger(void)
+{
+    static uint64_t state = 1;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    uint64_t end = now_ns() + (state >> 33) % 60000;
+    while (now_ns() < end)
+        __builtin_ia32_pause();
+}
+
 static struct result stand_by_once(const struct worker *worker, unsigned char *own)
 {
-    uint64_t start = now_ns(), slowest = 0;
+    static double taken[MOST_TIMED];
+    uint64_t start = now_ns();
     size_t steps = 0;
     do { /* a step at least, however busy the machine is */
         if (worker->plan->bystander == BYSTANDER_MPROTECT) {
-            uint64_t passed = time_step(worker, own, steps);
-            slowest = passed > slowest ? passed : slowest;
+            linger();
+            taken[steps % MOST_TIMED] = (double)time_step(worker, own, steps);
         } else
             do_step(worker->plan->bystander, own, steps);
         steps++;
     } while (atomic_load_explicit(&worker->meeting->running, memory_order_relaxed));
-    return (struct result){
-        .cycles_per_second = (double)steps / ((double)(now_ns() - start) / 1e9),
-        .slowest_ns = (double)slowest,
-    };
+    struct result result = {.cycles_per_second = (double)steps / ((double)(now_ns() - start) / 1e9)};
+    if (worker->plan->bystander == BYSTANDER_MPROTECT) {
+        size_t count = steps < MOST_TIMED ? steps : MOST_TIMED;
+        result.steps.slowest = spread_of(taken, count).max;
+        result.steps.median = quantile(taken, count, 0.5);
+        result.steps.hundredth = quantile(taken, count, 0.99);
+        result.steps.thousandth = quantile(taken, count, 0.999);
+    }
+    return result;
 }
 
 void *grid_stand_by(void *argument)

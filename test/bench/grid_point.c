@@ -237,7 +237,8 @@ static void conduct(const struct plan *plan, struct meeting *meeting)
     size_t workers = plan->threads * plan->processes;
     puts("strategy,rule,round,cycles_per_second,waited_share,reset_ns,faults_per_cycle,system_ns_per_cycle,"
          "resident_bytes,"
-         "process_bytes,bystander_per_second,bystander_slowest_ns");
+         "process_bytes,bystander_per_second,bystander_median_ns,"
+         "bystander_hundredth_ns,bystander_thousandth_ns,bystander_slowest_ns");
     for (size_t step = 0; step < plan->rounds * plan->chosen_count; step++) {
         size_t round = step / plan->chosen_count;
         atomic_store(&meeting->running, workers);
@@ -255,10 +256,12 @@ static void conduct(const struct plan *plan, struct meeting *meeting)
             sum.resident += result->resident;
             sum.process = result->process > sum.process ? result->process : sum.process;
         }
-        printf("%s,\"%s\",%zu,%.2f,%.4f,%.1f,%.4f,%.1f,%.0f,%.0f,%.1f,%.0f\n", strategy->name,
+        printf("%s,\"%s\",%zu,%.2f,%.4f,%.1f,%.4f,%.1f,%.0f,%.0f,%.1f,%.0f,%.0f,%.0f,%.0f\n", strategy->name,
                strategy->rule ? strategy->rule : "", round, sum.cycles_per_second, sum.waited_share,
                sum.reset_ns, sum.faults, sum.system_ns, sum.resident, sum.process,
-               meeting->bystander.cycles_per_second, meeting->bystander.slowest_ns);
+               meeting->bystander.cycles_per_second, meeting->bystander.steps.median,
+               meeting->bystander.steps.hundredth, meeting->bystander.steps.thousandth,
+               meeting->bystander.steps.slowest);
     }
 }
 

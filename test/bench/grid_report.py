@@ -9,7 +9,8 @@ import grid_judge
 WORST = 20
 CHART_POINTS = 36
 FIGURES = ("cycles_per_second", "waited_share", "reset_ns", "faults_per_cycle", "system_ns_per_cycle",
-           "resident_bytes", "process_bytes", "bystander_per_second", "bystander_slowest_ns", "served")
+           "resident_bytes", "process_bytes", "bystander_per_second", "bystander_median_ns",
+           "bystander_hundredth_ns", "bystander_thousandth_ns", "bystander_slowest_ns", "served")
 
 
 def write_rows(path, rows):

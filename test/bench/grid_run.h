@@ -32,6 +32,11 @@ struct plan {
     size_t chosen_count;
 };
 
+/* How long the steps of one took, in ns: one in two longer than the first, one in 100, one in 1000. */
+struct delays {
+    double median, hundredth, thousandth, slowest;
+};
+
 /* What one worker, or the bystander, found in one round of one strategy. */
 struct result {
     double cycles_per_second;
@@ -41,7 +46,7 @@ struct result {
     double system_ns;
     double resident;   /* bytes of its slots, before a reset */
     double process;    /* resident bytes of its whole process, all strategies' slots included, then */
-    double slowest_ns; /* of the bystander's steps */
+    struct delays steps; /* of the bystander that times them */
 };
 
 /* Shared by all processes. */
