@@ -13,13 +13,14 @@
    sleeps; and while it takes tens of us to wake up, the next scan has the lock again: readers pass a sleeping
    writer until it has waited for a tick, 4 to 8 ms (kernel/locking/rwsem.c, 6.18: rwsem_rspin_threshold, the
    lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock twice or
-   more in those 10 us. To leave it costs as much as a scan of nothing, 0.2 to 0.9 us: what ends in its first
-   slice is not cut up. */
+   more in those 10 us, but for as long as the restore that follows: that is a gap as long. To leave it costs
+   as much as a scan of nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
 enum {
-    HOLD = 4000,                       /* ns of the slices behind the first one */
+    HOLD = 4000,                       /* ns of the slices behind the first one, */
+    HOLD_MOST = 100000,                /* with what is added */
+    RESTORE = 45,                      /* for a page that was found */
     SLICE_LEAST = (256 << 10) / PAGE,  /* of clean pages of a file, cold: 2 us */
-    SLICE_OF_FILE = (16 << 20) / PAGE, /* of them the first time: 130 us */
-    SLICE_FOUND = (16 << 20) / PAGE,   /* dirty pages in any slice: 50 us */
+    SLICE_OF_FILE = (8 << 20) / PAGE,  /* of them the first time: 65 us */
     SLICE_MOST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us */
     STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
 };
@@ -37,12 +38,21 @@ static uint64_t first_slice(const struct pagemap_scan *scan)
     return much_of_file ? SLICE_OF_FILE : SLICE_MOST;
 }
 
-/* The next slice is to take HOLD, if what comes is like the pages just passed over in so many ns. */
-static uint64_t next_slice(uint64_t slice, uint64_t passed, uint64_t ns)
+static uint64_t pages_of(const struct page_region *regions, long count)
+{
+    uint64_t pages = 0;
+    for (long i = 0; i < count; i++)
+        pages += (regions[i].end - regions[i].start) / PAGE;
+    return pages;
+}
+
+/* Expects that what comes is like the pages just passed over in so many ns. */
+static uint64_t next_slice(uint64_t slice, uint64_t passed, uint64_t found, uint64_t ns)
 {
     uint64_t least = slice / STEP > SLICE_LEAST ? slice / STEP : SLICE_LEAST;
     uint64_t most = slice * STEP < SLICE_MOST ? slice * STEP : SLICE_MOST;
-    uint64_t next = ns ? passed * HOLD / ns : most;
+    uint64_t hold = HOLD + found * RESTORE < HOLD_MOST ? HOLD + found * RESTORE : HOLD_MOST;
+    uint64_t next = ns ? passed * hold / ns : most;
     return next < least ? least : next > most ? most : next;
 }
 
@@ -57,7 +67,7 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         .end = end,
         .vector = (uintptr_t)scan->regions,
         .vector_length = scan->capacity,
-        .max_pages = max_pages < SLICE_FOUND ? max_pages : SLICE_FOUND,
+        .max_pages = max_pages,
         .category_inverted = scan->clean,
         .category_mask = scan->clean,
         .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
@@ -72,7 +82,8 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     if (argument.walk_end <= scan->position || argument.walk_end > end)
         return -EIO;
     if (!last)
-        scan->slice = next_slice(slice, (argument.walk_end - scan->position) / PAGE, prim_now() - before);
+        scan->slice = next_slice(slice, (argument.walk_end - scan->position) / PAGE,
+                                 pages_of(scan->regions, count), prim_now() - before);
     scan->position = argument.walk_end;
     return (int)count;
 }
@@ -101,10 +112,9 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintpt
             return count;
         if (argument.walk_end <= start || argument.walk_end > stop)
             return -EIO;
-        for (long i = 0; i < count; i++) {
-            pages += (regions[i].end - regions[i].start) / PAGE;
-            *found_end = regions[i].end;
-        }
+        pages += pages_of(regions, count);
+        if (count)
+            *found_end = regions[count - 1].end;
         start = argument.walk_end;
     }
     return (long)pages;
