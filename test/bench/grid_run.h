@@ -44,8 +44,8 @@ struct result {
     double waited_share; /* of the time, for a CPU that others had */
     double faults;       /* a cycle */
     double system_ns;
-    double resident;   /* bytes of its slots, before a reset */
-    double process;    /* resident bytes of its whole process, all strategies' slots included, then */
+    double resident;     /* bytes of its slots, before a reset */
+    double process;      /* resident bytes of its whole process, all strategies' slots included, then */
     struct delays steps; /* of the bystander that times them */
 };
 
