@@ -212,6 +212,13 @@ static void search_descriptors(int maps, const struct vma *vma, bool promised, s
     prim_close((int)directory);
 }
 
+/* Guarded by the lock, and on nobody's small stack. */
+static struct {
+    struct stat status;
+    struct statfs filesystem;
+    char path[64];
+} scratch;
+
 /* Opening and closing a file drops the process's fcntl locks on it: done only for a file that is promised
    stable, or that is a memfd by its name and its filesystem. */
 static void search_path(int maps, const char *path, const struct vma *vma, bool promised,
@@ -220,19 +227,18 @@ static void search_path(int maps, const char *path, const struct vma *vma, bool 
     long handle = prim_open(path, O_PATH | O_CLOEXEC, 0);
     if (prim_failed(handle))
         return;
-    struct stat status;
-    struct statfs filesystem;
+    struct stat *status = &scratch.status;
     bool right =
-        prim_fstat((int)handle, &status) == 0 && is_mapped_file(&status, vma) && S_ISREG(status.st_mode);
+        prim_fstat((int)handle, status) == 0 && is_mapped_file(status, vma) && S_ISREG(status->st_mode);
     if (right && !promised)
-        right =
-            prim_call3(SYS_fstatfs, handle, (long)&filesystem, 0) == 0 && filesystem.f_type == TMPFS_MAGIC;
+        right = prim_call3(SYS_fstatfs, handle, (long)&scratch.filesystem, 0) == 0 &&
+                scratch.filesystem.f_type == TMPFS_MAGIC;
     prim_close((int)handle);
     long fd = right ? prim_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0) : -1;
     if (prim_failed(fd))
         return;
-    if (prim_fstat((int)fd, &status) == 0 && is_mapped_file(&status, vma))
-        judge(maps, (int)fd, &status, vma, promised, found);
+    if (prim_fstat((int)fd, status) == 0 && is_mapped_file(status, vma))
+        judge(maps, (int)fd, status, vma, promised, found);
     prim_close((int)fd);
 }
 
@@ -275,9 +281,8 @@ static struct candidate find_file(int maps, const struct vma *vma, const char *n
     bool may_open = promised || is_memfd_name(name);
     if (found.view || found.kind == IMAGE_SPECIAL || !may_open)
         return found;
-    char path[64];
-    map_files_path(vma, path);
-    search_path(maps, path, vma, promised, &found);
+    map_files_path(vma, scratch.path);
+    search_path(maps, scratch.path, vma, promised, &found);
     if (!found.view && promised && name[0] == '/')
         search_path(maps, name, vma, promised, &found);
     return found;
@@ -356,7 +361,9 @@ static void read_path(int maps, const struct vma *vma, char *path, size_t size)
         path[0] = 0;
 }
 
-int image_register(int maps, const struct vma *vma, image_judge *judge_path, struct image *image)
+/* Deep, and rare: it does not belong in the frame of a caller. */
+__attribute__((noinline)) int image_register(int maps, const struct vma *vma, image_judge *judge_path,
+                                             struct image *image)
 {
     static char path[1024], shown[1024]; /* guarded by the lock */
     uint64_t signals;

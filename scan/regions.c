@@ -7,7 +7,7 @@
 enum { VECTORS = 16 };
 
 static struct {
-    uint64_t borrower; /* the claim's address, 0: free; above bit 48 a number that tells two claims apart */
+    uint64_t borrower; /* 48 bits: the claim's address, or 0 when free; above them how often it was lent */
     struct page_region region[REGIONS_MANY];
 } __attribute__((aligned(64))) vectors[VECTORS];
 

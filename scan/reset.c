@@ -277,7 +277,8 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped)
 {
     struct regions_claim claim;
-    struct page_region *regions = span->expected < REGIONS_FEW ? NULL : regions_claim(&claim);
+    bool few = span->expected && span->expected < REGIONS_FEW;
+    struct page_region *regions = few ? NULL : regions_claim(&claim);
     if (!regions)
         return scan_on_stack(files, span, account, stopped);
     int result = scan_through(files, span, account, regions, REGIONS_MANY, stopped);

@@ -22,7 +22,7 @@ struct reset_span {
     uintptr_t start;
     const struct reset_piece *piece;
     unsigned count;
-    uint32_t expected; /* about how many pages will be dirty: a hint */
+    uint32_t expected; /* about how many pages will be dirty: a hint; 0: not known */
     bool unconfirmed; /* nobody asked the kernel about these mappings just now: store only in ways that cannot
                          fault, and give up at a page that no anonymous mapping has. Anonymous pieces only */
 };
@@ -59,7 +59,7 @@ static inline void reset_account_begin(struct reset_account *account, int advice
    *stopped is then where the real call must go on. A negative errno says that the caller must give the whole
    range of the call to the real madvise, which is exact after any partial reset: errors of PAGEMAP_SCAN,
    EFAULT of a write that could not be made, ESTALE of an image that went away, or the real madvise's own.
-   Stack: under 400 bytes, or 1.2 KiB when all large vectors are lent. Signal-safe, no allocation. */
+   Stack: 0.8 KiB. Signal-safe, no allocation. */
 int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped);
 

@@ -30,7 +30,7 @@ struct work {
 
 /* Resets all pieces in address order, and gives what is left of the call to the real one. Returns 0, or a
    negative errno: the caller gives the whole range to the real call, which is exact whatever was done so far.
-   Signal-safe. Stack: 900 bytes, or 1.7 KiB when all large vectors are lent. */
+   Signal-safe. Stack: 1.3 KiB. */
 long carry_out(struct work *work);
 
 #endif

@@ -57,8 +57,8 @@ void live_describe(const char *arm)
     text_add_number(&text, process.rules.count);
     for (unsigned i = 0; i < process.rules.count; i++) {
         text_add(&text, "\nrule ");
-        text_add_span(&text, process.rules.rule[i].text,
-                      strnlen(process.rules.rule[i].text, LIVE_RULE_SHOWN));
+        size_t length = strlen(process.rules.rule[i].text);
+        text_add_span(&text, process.rules.rule[i].text, length < LIVE_RULE_SHOWN ? length : LIVE_RULE_SHOWN);
     }
     text_add(&text, "\n");
     prim_pwrite(process.live, header, text.length, 0);
@@ -72,8 +72,9 @@ static long create(const char *path)
     text_add(&text, path);
     text_add(&text, ".tmp.");
     text_add_number(&text, (uint64_t)process.pid);
-    if (quiet_may_replace(path))
-        return -EEXIST;
+    long refused = quiet_may_replace(path);
+    if (refused)
+        return refused;
     prim_call3(SYS_unlink, (long)temporary, 0, 0);
     long fd = prim_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
     if (prim_failed(fd))

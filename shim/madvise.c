@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "scan/prim.h"
+#include "shim/keeping.h"
 #include "shim/next.h"
 #include "shim/reset_call.h"
 #include "shim/stack_room.h"
@@ -175,6 +176,20 @@ static void count_vector(bool ours, size_t length)
     statistics_after_call(false);
 }
 
+/* What its ranges kept is gone when the kernel answers it. Where the vector cannot be read, the kernel does
+   not get further either. */
+static __attribute__((noinline)) void drop_vector(const struct iovec *vector, size_t count)
+{
+    struct iovec chunk[CHUNK];
+    for (size_t at = 0; at < count; at += CHUNK) {
+        size_t some = count - at < CHUNK ? count - at : CHUNK;
+        if (!copy_chunk(vector + at, some, chunk))
+            return;
+        for (size_t i = 0; i < some; i++)
+            keeping_dropped((uintptr_t)chunk[i].iov_base, chunk[i].iov_len);
+    }
+}
+
 /* Has the kernel answer a vector that could be served, to see whether it does this. */
 static long try_vector(int pidfd, const struct iovec *vector, size_t length, int advice)
 {
@@ -209,6 +224,9 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
                                   : try_vector(pidfd, vector, length, advice);
         return true;
     }
+    enum reason standing = standing_reason();
+    if (ours && standing != REASON_COUNT && standing_serves(standing) && length <= VECTOR_MAX)
+        drop_vector(vector, length);
     count_vector(ours, length);
     return false;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scan/prim.h"
+#include "shim/text.h"
 
 enum { NAMES = 128, MEMORIES_BITS = 9, BLOCKS_BITS = 13, BLOCK_PAGES = 512 };
 
@@ -115,7 +116,9 @@ uint8_t observed_name(const char *name)
             return (uint8_t)i;
         if (found == NAME_FREE && __atomic_compare_exchange_n(&state.name[i].state, &found, NAME_BEGUN, false,
                                                               __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-            strncpy(state.name[i].bytes, name, OBSERVED_NAME_SIZE - 1);
+            struct text text;
+            text_start(&text, state.name[i].bytes, OBSERVED_NAME_SIZE);
+            text_add(&text, name);
             __atomic_store_n(&state.name[i].state, NAME_THERE, __ATOMIC_RELEASE);
             return (uint8_t)i;
         }

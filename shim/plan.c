@@ -80,11 +80,12 @@ static enum reason ask_mappings(const struct call *call, struct plan *plan)
         while (position < call->end && position < vma.end) {
             if (plan->count == PLAN_PIECES)
                 return REASON_mappings;
-            unsigned i = plan->count++;
+            unsigned i = plan->count;
             enum reason reason = plan_piece(call, &vma, position, &plan->piece[i], &plan->answer[i]);
             if (reason != REASON_COUNT)
                 return reason;
             position = plan->piece[i].end;
+            plan->count++;
         }
     }
     return REASON_COUNT;
@@ -106,7 +107,7 @@ static enum reason ask_lock(const struct call *call, int advice)
     }
 }
 
-/* The rules that matched; whether any piece can be served, and all of them by vma=cache rules. */
+/* Notes which rules matched, and whether all of them are vma=cache. Can any piece be served? */
 static bool survey(struct plan *plan, enum reason *first)
 {
     bool any = false;
@@ -159,18 +160,18 @@ static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t s
 
 /* mode=verify asks the kernel first. When what is cached is still believed after that, it should say the
  * same. */
-static __attribute__((noinline)) void check_promise(const struct call *call, const struct plan_key *key,
-                                                    enum reason reason, const struct plan *plan)
+static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key, enum reason reason,
+                                                     const struct plan *plan)
 {
     struct plan cached;
     if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
-        return;
-    if (reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start))
-        verify_report_mapping(call);
+        return false;
+    return reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start);
 }
 
 static enum reason ask_about(const struct call *call, int advice, struct plan *plan)
 {
+    plan->matched = 0;
     enum reason first, reason = ask_mappings(call, plan);
     if (reason != REASON_COUNT)
         return reason;
@@ -185,8 +186,8 @@ static __attribute__((noinline)) enum reason ask_kernel(const struct call *call,
 {
     uint64_t era = remembers ? plan_cache_era(key) : 0;
     enum reason reason = ask_about(call, key->advice, plan);
-    if (remembers && process.options.mode == MODE_VERIFY)
-        check_promise(call, key, reason, plan);
+    if (remembers && process.options.mode == MODE_VERIFY && breaks_promise(key, reason, plan))
+        verify_report_mapping(call);
     if (reason == REASON_COUNT && (plan->promised || plan->unconfirmed))
         plan_cache_remember(key, era, plan);
     return reason;
@@ -196,7 +197,6 @@ enum reason plan_call(const struct call *call, int advice, struct plan *plan)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
     bool remembers = process.rules.any_cached || !process.procmap;
-    plan->matched = 0;
     if (remembers && process.options.mode != MODE_VERIFY && plan_cache_find(&key, plan))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
         return plan->promised ? REASON_COUNT : ask_lock(call, advice);

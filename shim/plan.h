@@ -15,6 +15,7 @@ struct plan_answer {
     uint8_t hindrance; /* an enum reason; REASON_COUNT: it can be served */
     int8_t rule;       /* -1: none */
 };
+_Static_assert(REASON_COUNT <= UINT8_MAX && RULES_MAX <= INT8_MAX, "both fit");
 
 struct plan {
     unsigned count;
@@ -28,7 +29,7 @@ struct plan {
 
 /* Fills plan for the call: asks the kernel about each mapping and matches the rules, or takes it from the
    cache where the rules allow. Returns REASON_COUNT, or why the whole call must be forwarded; matched
-   counts then too. Signal-safe. Stack: 900 bytes. */
+   then says, too, which rules matched some of it. Signal-safe. Stack: 900 bytes. */
 enum reason plan_call(const struct call *call, int advice, struct plan *plan);
 
 #endif

@@ -81,7 +81,7 @@ static uint64_t check_of(const struct entry *entry)
 
 /* rule: 8 bits, image slot: 16 bits, generation: 32 bits. */
 enum { ANONYMOUS = 0xffff };
-_Static_assert((int)IMAGES < (int)ANONYMOUS && RULES_MAX <= INT8_MAX, "a piece fits one word");
+_Static_assert((int)IMAGES < (int)ANONYMOUS, "a piece fits one word");
 
 static uint64_t pack_rule_and_image(int8_t rule, const struct image *image)
 {
@@ -158,7 +158,8 @@ bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 }
 
 /* Its entry does not belong in the frame of a caller that goes on to ask the kernel. */
-__attribute__((noinline)) void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
+__attribute__((noinline)) void plan_cache_remember(const struct plan_key *key, uint64_t era,
+                                                   const struct plan *plan)
 {
     struct entry entry = {
         .start = key->start,

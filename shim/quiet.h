@@ -14,7 +14,8 @@ void quiet_begin(struct quiet *quiet);
 void quiet_end(const struct quiet *quiet);
 
 /* May a file of ours be put at path? Only where there is none, or a regular one: a rename over a device, a
-   FIFO or a link would destroy it. Returns 0 or -EEXIST. */
+   FIFO or a link would destroy it. Returns 0, -EEXIST, or
+   why it cannot be told. */
 long quiet_may_replace(const char *path);
 
 #endif

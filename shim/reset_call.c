@@ -206,7 +206,7 @@ static long finish(struct service *service, struct work *work)
         service->history.kept = 0;
     else if (!policy_close(&service->history, service->opening, &findings))
         why = REASON_policy;
-    if (service->history.rule != work->rule)
+    if (work->served && service->history.rule != work->rule)
         service->history.rule = work->rule;
     if (why == REASON_COUNT && service->history.kept && keeping_should_be_reclaimable() &&
         !make_reclaimable(service, work))
@@ -278,6 +278,8 @@ static long serve(struct service *service, struct plan *plan)
         return forward_all(service, REASON_policy);
     }
     trim(plan, service->call, service->history.window);
+    if (work.expected < work.touched)
+        work.expected = (uint32_t)work.touched;
     if (!error)
         error = carry_out(&work);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */

@@ -89,7 +89,9 @@ static long open_temporary(void)
     text_add(&temporary, state.path);
     text_add(&temporary, ".tmp.");
     text_add_number(&temporary, (uint64_t)process.pid);
-    return prim_open(state.temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+    /* One that a killed process of this number left; what is no file of ours is never opened. */
+    prim_call3(SYS_unlink, (long)state.temporary, 0, 0);
+    return prim_open(state.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
 }
 
 /* A reader sees the old file or the new one, never half. */

@@ -172,7 +172,7 @@ static const struct item {
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
     {"asked: the rule for the mapping (region_match)", match_mapping, 0, ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
-    {"a large vector is lent, from 16 dirty pages on", borrow_vector, 0, MANY, 1},
+    {"a large vector is lent, from 12 dirty pages on", borrow_vector, 0, MANY, 1},
     {"whole: what was done is counted", count_call, 0, WHOLE, 1},
     {"scanned: what was done is counted", count_call, 1, SCANNED, 1},
     {"1 call in 32: the history is written (slot_write)", write_history, 0, 0, TIMED_TURNS},

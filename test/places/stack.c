@@ -104,25 +104,32 @@ static int small_blind(void)
     return report("4 dense pages", use);
 }
 
-/* Maps a sealed image over the first 16 pages. */
-static int map_image(unsigned char *memory)
+/* Maps a sealed image over the first 16 pages. *descriptor stays open. */
+static int map_image(unsigned char *memory, int *descriptor)
 {
     int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     EXPECT(ftruncate(fd, 16 * PLACE_PAGE) == 0);
     EXPECT(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) == 0);
     EXPECT(mmap(memory, 16 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) == memory);
+    *descriptor = fd;
     return CASE_PASSED;
 }
 
+/* The first reset looks for the file among the descriptors, then by its path. */
 static int image_and_anonymous(void)
 {
-    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
-    EXPECT(map_image(memory) == CASE_PASSED);
-    uint64_t served = counter("served");
-    /* The first of them looks for the file among the descriptors. */
-    size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
-    EXPECT(counter("served") > served + 100);
-    return report("image and anonymous memory", use);
+    for (int closed = 0; closed < 2; closed++) {
+        unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+        int descriptor;
+        EXPECT(map_image(memory, &descriptor) == CASE_PASSED);
+        EXPECT(!closed || close(descriptor) == 0);
+        uint64_t served = counter("served");
+        size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
+        EXPECT(counter("served") > served + 100);
+        EXPECT(report(closed ? "image whose file is closed" : "image and anonymous memory", use) ==
+               CASE_PASSED);
+    }
+    return CASE_PASSED;
 }
 
 static int many_pieces(void)
@@ -153,7 +160,8 @@ static int declined(void)
 static int observed(void)
 {
     unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
-    EXPECT(map_image(memory) == CASE_PASSED);
+    int descriptor;
+    EXPECT(map_image(memory, &descriptor) == CASE_PASSED && close(descriptor) == 0);
     EXPECT(mprotect(memory + 63 * PLACE_PAGE, PLACE_PAGE, PROT_READ) == 0);
     size_t use = most_use(memory, 63 * PLACE_PAGE, 2 * PLACE_PAGE, true), with_protected = 0;
     for (int i = 0; i < 20; i++) {
