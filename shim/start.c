@@ -175,7 +175,7 @@ static __attribute__((destructor)) void finish(void)
     statistics_write(true);
 }
 
-static __attribute__((constructor)) void start(void)
+static void start_up(void)
 {
     next_resolve();
     const char *settings = getenv("KEEPWARM"), *regions = getenv("KEEPWARM_REGIONS");
@@ -218,4 +218,11 @@ static __attribute__((constructor)) void start(void)
         at_quick_exit(finish);
     }
     message_main_began();
+}
+
+static __attribute__((constructor)) void start(void)
+{
+    int saved = errno; /* main finds it 0: C says so, and loading the hooks sets it */
+    start_up();
+    errno = saved;
 }

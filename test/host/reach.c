@@ -176,6 +176,7 @@ static const struct plugin *hear_hello(void)
 
 int main(int argc, char **argv)
 {
+    failures += errno != 0; /* as C promises, whatever went before main */
     if (argc != 3) {
         fprintf(stderr, "usage: reach WAY LIBRARY\n");
         return 125;
