@@ -1,6 +1,7 @@
 /* What a run has shown: each row of the kernel's table, each reason of the library, and the library's totals.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "place.h"
 #include "run.h"
@@ -17,18 +18,25 @@ static const struct {
 #undef ROW
 };
 
+static const char *lack_of(enum facility facility, unsigned long machine)
+{
+    return machine >> facility & 1 ? NULL : facility_lack(facility);
+}
+
 /* Why a reason cannot be brought about here, or NULL. */
 static const char *unreachable(unsigned reason, unsigned long machine)
 {
+    if (lack_of(HAS_PAGEMAP_SCAN, machine))
+        return facility_lack(HAS_PAGEMAP_SCAN);
     switch (reason) {
 #define REASON(name, why)                                                                                    \
     case NUMBER_OF_##name:                                                                                   \
         return why;
         UNREACHABLE_REASONS(REASON)
 #undef REASON
-#define REASON(name, needs)                                                                                  \
+#define REASON(name, needs, more)                                                                            \
     case NUMBER_OF_##name:                                                                                   \
-        return machine >> HAS_##needs & 1 ? NULL : facility_lack(HAS_##needs);
+        return lack_of(machine >> HAS_##needs & 1 ? HAS_##more : HAS_##needs, machine);
         NEEDY_REASONS(REASON)
 #undef REASON
     default:
@@ -53,7 +61,7 @@ static bool print_rows(const struct run *run, bool complete)
     bool fine = true;
     printf("\nrows of the kernel's table            (resets; at least %d in a full run)\n", ENOUGH);
     for (unsigned i = 0; i < ROW_COUNT; i++) {
-        const char *lack = run->machine >> rows[i].needs & 1 ? NULL : facility_lack(rows[i].needs);
+        const char *lack = lack_of(rows[i].needs, run->machine);
         fine &= print_line(rows[i].name, rows[i].text, run->rows[i], lack, complete);
     }
     return fine;
@@ -80,6 +88,14 @@ static bool serves(const struct run *run)
     return run->options.place == PLACE_none && (run->machine >> HAS_PAGEMAP_SCAN & 1);
 }
 
+/* Nor can the memory of files without PROCMAP_QUERY. */
+static bool serves_group(const struct run *run, const struct group *group)
+{
+    bool only_files =
+        group->regions && strncmp(group->regions, "file=", 5) == 0 && !strstr(group->regions, "anon");
+    return serves(run) && (!only_files || (run->machine >> HAS_PROCMAP_QUERY & 1));
+}
+
 static bool print_groups(const struct run *run)
 {
     bool fine = true;
@@ -88,7 +104,7 @@ static bool print_groups(const struct run *run)
         const struct group *group = group_at(i);
         const struct totals *totals = &run->groups[i];
         unsigned long resets = run->group_resets[i];
-        unsigned need = serves(run) ? group->must_serve : 0;
+        unsigned need = serves_group(run, group) ? group->must_serve : 0;
         bool idle = resets >= ENOUGH && totals->served * 100 < resets * need;
         if (resets == 0)
             continue;
