@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -208,6 +209,18 @@ static void remove_directory(const char *path)
         fprintf(stderr, "%s stays\n", path);
 }
 
+/* On a kernel before Linux 6.7 every call is forwarded. The kernel is asked, not keepwarm: an argument of
+   size 0 is wrong, but only to a kernel that knows the command. */
+static bool kernel_scans(void)
+{
+    unsigned char argument[96] = {0};
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool unknown =
+        ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, sizeof argument), argument) != 0 && errno == ENOTTY;
+    close(fd);
+    return !unknown;
+}
+
 int place_main(int argc, char **argv, const struct place_case *cases, size_t count)
 {
     bool inside = getenv("PLACE_LIVE") != NULL;
@@ -222,6 +235,10 @@ int place_main(int argc, char **argv, const struct place_case *cases, size_t cou
     if (!library || access(library, R_OK) != 0) {
         fprintf(stderr, "KEEPWARM_LIBRARY does not name the built library\n");
         return CASE_FAILED;
+    }
+    if (!kernel_scans()) {
+        puts("skipped: this kernel has no PAGEMAP_SCAN");
+        return CASE_SKIPPED;
     }
     char live[] = "/tmp/keepwarm-place-XXXXXX";
     if (!mkdtemp(live))

@@ -1,4 +1,6 @@
 """What the scripts of this folder share: running a program under the built library, reading what it counted."""
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -31,6 +33,18 @@ def finish():
 def skip(why):
     print(f"skipped: {why}", flush=True)
     sys.exit(SKIPPED)
+
+
+def skip_without_scan():
+    """Ends the test as skipped on a kernel before Linux 6.7, where every call is forwarded. The kernel is asked, not
+    keepwarm: an argument of size 0 is wrong, but only to a kernel that knows the command."""
+    pagemap_scan = 0xC0606610
+    with open("/proc/self/pagemap", "rb") as file:
+        try:
+            fcntl.ioctl(file, pagemap_scan, bytes(96))
+        except OSError as error:
+            if error.errno == errno.ENOTTY:
+                skip("this kernel has no PAGEMAP_SCAN")
 
 
 def environment(settings=None, regions="any", preload=None, **more):
