@@ -1,6 +1,4 @@
 """What the scripts of this folder share: running a program under the built library, reading what it counted."""
-import errno
-import fcntl
 import json
 import os
 import shutil
@@ -11,6 +9,7 @@ import tempfile
 
 LIBRARY = os.environ["KEEPWARM_LIBRARY"]
 BUILD = os.environ.get("top_builddir", ".")
+SOURCES = os.environ.get("top_srcdir", ".")
 PLACES = os.path.join(BUILD, "test", "places")
 WORKER = os.path.join(PLACES, "worker")
 SKIPPED = 77
@@ -36,15 +35,9 @@ def skip(why):
 
 
 def skip_without_scan():
-    """Ends the test as skipped on a kernel before Linux 6.7, where every call is forwarded. The kernel is asked, not
-    keepwarm: an argument of size 0 is wrong, but only to a kernel that knows the command."""
-    pagemap_scan = 0xC0606610
-    with open("/proc/self/pagemap", "rb") as file:
-        try:
-            fcntl.ioctl(file, pagemap_scan, bytes(96))
-        except OSError as error:
-            if error.errno == errno.ENOTTY:
-                skip("this kernel has no PAGEMAP_SCAN")
+    status = subprocess.run([os.path.join(SOURCES, "test", "kernels", "need-scan")], check=False).returncode
+    if status:
+        sys.exit(status)
 
 
 def environment(settings=None, regions="any", preload=None, **more):
