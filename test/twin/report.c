@@ -1,7 +1,6 @@
 /* What a run has shown: each row of the kernel's table, each reason of the library, and the library's totals.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "place.h"
 #include "run.h"
@@ -88,12 +87,12 @@ static bool serves(const struct run *run)
     return run->options.place == PLACE_none && (run->machine >> HAS_PAGEMAP_SCAN & 1);
 }
 
-/* Nor can the memory of files without PROCMAP_QUERY. */
-static bool serves_group(const struct run *run, const struct group *group)
+/* Percent of a group's resets. Without PROCMAP_QUERY only anonymous memory is served, a part of what groups
+ * use. */
+static unsigned least_served(const struct run *run, const struct group *group)
 {
-    bool only_files =
-        group->regions && strncmp(group->regions, "file=", 5) == 0 && !strstr(group->regions, "anon");
-    return serves(run) && (!only_files || (run->machine >> HAS_PROCMAP_QUERY & 1));
+    unsigned share = run->machine >> HAS_PROCMAP_QUERY & 1 ? 1 : 4;
+    return serves(run) ? group->must_serve / share : 0;
 }
 
 static bool print_groups(const struct run *run)
@@ -104,7 +103,7 @@ static bool print_groups(const struct run *run)
         const struct group *group = group_at(i);
         const struct totals *totals = &run->groups[i];
         unsigned long resets = run->group_resets[i];
-        unsigned need = serves_group(run, group) ? group->must_serve : 0;
+        unsigned need = least_served(run, group);
         bool idle = resets >= ENOUGH && totals->served * 100 < resets * need;
         if (resets == 0)
             continue;
