@@ -76,6 +76,15 @@ static long vector(const struct plugin *p, void *start, size_t length, int advic
     return p->by_vector(start, length, advice);
 }
 
+/* Before Linux 6.14 the kernel refuses the call. */
+static void try_vector(const struct plugin *p)
+{
+    if (p->by_vector(new_range(), LENGTH, MADV_DONTNEED) < 0)
+        puts("vector refused");
+    else
+        try("vector", new_range(), vector, p);
+}
+
 static int (*libc_madvise)(void *, size_t, int);
 
 static long handle(const struct plugin *p, void *start, size_t length, int advice)
@@ -207,7 +216,7 @@ int main(int argc, char **argv)
     try("number", new_range(), number, p);
     try("pointer", new_range(), pointer, p);
     try("instruction", new_range(), instruction, p);
-    try("vector", new_range(), vector, p);
+    try_vector(p);
     if (libc_madvise)
         try("handle", new_range(), handle, p);
     char *arena = p->get_arena();

@@ -5,11 +5,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECONDS = 20, HEADER = 16384, LIVE_BYTES = 1 << 20 };
+enum { SECONDS = 200, HEADER = 16384, LIVE_BYTES = 1 << 20 };
 
 /* ---- the live file, as shim/live.h describes it ---- */
 
@@ -208,6 +209,17 @@ static void remove_directory(const char *path)
         fprintf(stderr, "%s stays\n", path);
 }
 
+/* See test/kernels/need-scan. */
+static bool kernel_scans(void)
+{
+    unsigned char argument[96] = {0};
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    bool unknown =
+        ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, sizeof argument), argument) != 0 && errno == ENOTTY;
+    close(fd);
+    return !unknown;
+}
+
 int place_main(int argc, char **argv, const struct place_case *cases, size_t count)
 {
     bool inside = getenv("PLACE_LIVE") != NULL;
@@ -222,6 +234,10 @@ int place_main(int argc, char **argv, const struct place_case *cases, size_t cou
     if (!library || access(library, R_OK) != 0) {
         fprintf(stderr, "KEEPWARM_LIBRARY does not name the built library\n");
         return CASE_FAILED;
+    }
+    if (!kernel_scans()) {
+        puts("skipped: this kernel has no PAGEMAP_SCAN");
+        return CASE_SKIPPED;
     }
     char live[] = "/tmp/keepwarm-place-XXXXXX";
     if (!mkdtemp(live))

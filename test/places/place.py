@@ -9,6 +9,7 @@ import tempfile
 
 LIBRARY = os.environ["KEEPWARM_LIBRARY"]
 BUILD = os.environ.get("top_builddir", ".")
+SOURCES = os.environ.get("top_srcdir", ".")
 PLACES = os.path.join(BUILD, "test", "places")
 WORKER = os.path.join(PLACES, "worker")
 SKIPPED = 77
@@ -31,6 +32,12 @@ def finish():
 def skip(why):
     print(f"skipped: {why}", flush=True)
     sys.exit(SKIPPED)
+
+
+def skip_without_scan():
+    status = subprocess.run([os.path.join(SOURCES, "test", "kernels", "need-scan")], check=False).returncode
+    if status:
+        sys.exit(status)
 
 
 def environment(settings=None, regions="any", preload=None, **more):

@@ -207,6 +207,17 @@ static bool probe_scan(void)
     return works;
 }
 
+/* An empty question is a wrong one (EINVAL), but not an unknown one (ENOTTY). */
+static bool probe_procmap(void)
+{
+    static uint8_t question[_IOC_SIZE(IOCTL_PROCMAP_QUERY)];
+    int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    bool works = file >= 0 && (ioctl(file, IOCTL_PROCMAP_QUERY, question) == 0 || errno != ENOTTY);
+    if (file >= 0)
+        close(file);
+    return works;
+}
+
 static bool probe_uffd(void)
 {
     struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_SIGBUS | 1ull << 14};
@@ -276,6 +287,7 @@ unsigned long machine_probe(bool borrow, const char *folder)
     FOUND(NOTHING, true);
     FOUND(ROOT, geteuid() == 0);
     FOUND(PAGEMAP_SCAN, probe_scan());
+    FOUND(PROCMAP_QUERY, probe_procmap());
     FOUND(THP, probe_thp());
     FOUND(VVAR, probe_vvar());
     FOUND(MSEAL, raw_call(NUMBER_mseal, (long)scratch, 0, 0, 0, 0, 0) == 0);

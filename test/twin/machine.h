@@ -9,6 +9,7 @@
 #define FACILITIES(FACILITY)                                                                                 \
     FACILITY(NOTHING, "")                                                                                    \
     FACILITY(PAGEMAP_SCAN, "this kernel has no PAGEMAP_SCAN to see it with")                                 \
+    FACILITY(PROCMAP_QUERY, "this kernel has no PROCMAP_QUERY: only anonymous memory is served")             \
     FACILITY(HUGETLB, "no huge pages can be reserved")                                                       \
     FACILITY(THP, "transparent huge pages are off")                                                          \
     FACILITY(DONTNEED_LOCKED, "this kernel has no MADV_DONTNEED_LOCKED")                                     \

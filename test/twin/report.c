@@ -17,18 +17,25 @@ static const struct {
 #undef ROW
 };
 
+static const char *lack_of(enum facility facility, unsigned long machine)
+{
+    return machine >> facility & 1 ? NULL : facility_lack(facility);
+}
+
 /* Why a reason cannot be brought about here, or NULL. */
 static const char *unreachable(unsigned reason, unsigned long machine)
 {
+    if (lack_of(HAS_PAGEMAP_SCAN, machine))
+        return facility_lack(HAS_PAGEMAP_SCAN);
     switch (reason) {
 #define REASON(name, why)                                                                                    \
     case NUMBER_OF_##name:                                                                                   \
         return why;
         UNREACHABLE_REASONS(REASON)
 #undef REASON
-#define REASON(name, needs)                                                                                  \
+#define REASON(name, needs, more)                                                                            \
     case NUMBER_OF_##name:                                                                                   \
-        return machine >> HAS_##needs & 1 ? NULL : facility_lack(HAS_##needs);
+        return lack_of(machine >> HAS_##needs & 1 ? HAS_##more : HAS_##needs, machine);
         NEEDY_REASONS(REASON)
 #undef REASON
     default:
@@ -53,7 +60,7 @@ static bool print_rows(const struct run *run, bool complete)
     bool fine = true;
     printf("\nrows of the kernel's table            (resets; at least %d in a full run)\n", ENOUGH);
     for (unsigned i = 0; i < ROW_COUNT; i++) {
-        const char *lack = run->machine >> rows[i].needs & 1 ? NULL : facility_lack(rows[i].needs);
+        const char *lack = lack_of(rows[i].needs, run->machine);
         fine &= print_line(rows[i].name, rows[i].text, run->rows[i], lack, complete);
     }
     return fine;
@@ -80,6 +87,14 @@ static bool serves(const struct run *run)
     return run->options.place == PLACE_none && (run->machine >> HAS_PAGEMAP_SCAN & 1);
 }
 
+/* Percent of a group's resets. Without PROCMAP_QUERY only anonymous memory is served, a part of what groups
+ * use. */
+static unsigned least_served(const struct run *run, const struct group *group)
+{
+    unsigned share = run->machine >> HAS_PROCMAP_QUERY & 1 ? 1 : 4;
+    return serves(run) ? group->must_serve / share : 0;
+}
+
 static bool print_groups(const struct run *run)
 {
     bool fine = true;
@@ -88,7 +103,7 @@ static bool print_groups(const struct run *run)
         const struct group *group = group_at(i);
         const struct totals *totals = &run->groups[i];
         unsigned long resets = run->group_resets[i];
-        unsigned need = serves(run) ? group->must_serve : 0;
+        unsigned need = least_served(run, group);
         bool idle = resets >= ENOUGH && totals->served * 100 < resets * need;
         if (resets == 0)
             continue;

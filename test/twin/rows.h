@@ -104,10 +104,13 @@ enum row {
     REASON(images, "needs more than 500 mapped files in use at once")                                        \
     REASON(switched_off, "test/places/arms moves the switch")
 
-/* Reasons that need a facility of the machine, as rows do. */
+/* Reasons that need facilities of the machine, as rows do; and all need PAGEMAP_SCAN. */
 #define NEEDY_REASONS(REASON)                                                                                \
-    REASON(pkeys, PKEY)                                                                                      \
-    REASON(userfaultfd, UFFD)                                                                                \
-    REASON(hugetlb, HUGETLB)
+    REASON(pkeys, PKEY, NOTHING)                                                                             \
+    REASON(userfaultfd, UFFD, NOTHING)                                                                       \
+    REASON(hugetlb, HUGETLB, PROCMAP_QUERY)                                                                  \
+    REASON(special, PROCMAP_QUERY, NOTHING)                                                                  \
+    REASON(unsealed, PROCMAP_QUERY, NOTHING)                                                                 \
+    REASON(no_image, PROCMAP_QUERY, NOTHING)
 
 #endif

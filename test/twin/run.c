@@ -18,7 +18,7 @@
 #include "place.h"
 
 #define JOBS 2
-#define TIME_LIMIT 120.0 /* seconds for an episode: past it, it hangs */
+#define TIME_LIMIT 600.0 /* seconds for an episode: past it, it hangs; most of a minute in an emulator */
 
 struct job {
     pid_t process; /* 0: free */
