@@ -52,7 +52,7 @@ struct text_window {
     int fd;
     int64_t offset;
     int length, at;
-    char bytes[256];
+    char bytes[128];
 };
 
 static int next_byte(struct text_window *text)
