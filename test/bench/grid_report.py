@@ -7,7 +7,7 @@ import sys
 import grid_judge
 
 WORST = 20
-CHART_POINTS = 36
+CHART_POINTS = 60
 FIGURES = ("cycles_per_second", "waited_share", "reset_ns", "faults_per_cycle", "system_ns_per_cycle",
            "resident_bytes", "process_bytes", "bystander_per_second", "bystander_median_ns",
            "bystander_hundredth_ns", "bystander_thousandth_ns", "bystander_slowest_ns", "served")
