@@ -14,7 +14,7 @@
     REASON(no_rule, "no rule matches")                                                                       \
     REASON(policy, "the rule says forward, or keeping the pages does not pay")                               \
     REASON(young, "the range was never reset before: memory that is purged once gains nothing")              \
-    REASON(budget, "the process keeps as much as its budget allows")                                         \
+    REASON(budget, "the process keeps as much as its budget allows, or keeps some in too many ranges")       \
     REASON(pressure, "memory is short")                                                                      \
     REASON(unmapped, "a hole in the range")                                                                  \
     REASON(mappings, "more mappings in one call than keepwarm follows")                                      \
