@@ -67,16 +67,7 @@ void live_describe(const char *arm)
 static long create(const char *path)
 {
     char temporary[OPTION_PATH + 128];
-    struct text text;
-    text_start(&text, temporary, sizeof temporary);
-    text_add(&text, path);
-    text_add(&text, ".tmp.");
-    text_add_number(&text, (uint64_t)process.pid);
-    long refused = quiet_may_replace(path);
-    if (refused)
-        return refused;
-    prim_call3(SYS_unlink, (long)temporary, 0, 0);
-    long fd = prim_open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+    long fd = quiet_create_for(path, process.pid, temporary, sizeof temporary);
     if (prim_failed(fd))
         return fd;
     /* A full disk is better met here than later. */

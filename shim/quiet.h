@@ -13,9 +13,10 @@ struct quiet {
 void quiet_begin(struct quiet *quiet);
 void quiet_end(const struct quiet *quiet);
 
-/* May a file of ours be put at path? Only where there is none, or a regular one: a rename over a device, a
-   FIFO or a link would destroy it. Returns 0, -EEXIST, or
-   why it cannot be told. */
-long quiet_may_replace(const char *path);
+/* Makes a new file that can become path by a rename, and puts its name into temporary: path with `.tmp.PID`,
+   where there is none or one that a killed process of this number left. A rename over a device, a FIFO or a
+   link would destroy it: only where there is nothing at path, or a regular file. Returns a descriptor, open
+   for reading and writing, or a negative errno. */
+long quiet_create_for(const char *path, int pid, char *temporary, size_t size);
 
 #endif

@@ -79,19 +79,9 @@ static long write_all(int fd, const struct text *text)
 /* Opens state.temporary, which is to become state.path. A descriptor or a negative errno. */
 static long open_temporary(void)
 {
-    struct text temporary;
     if (!statistics_path(process.options.stats, process.pid, process.exe, state.path, sizeof state.path))
         return -36 /* ENAMETOOLONG */;
-    long refused = quiet_may_replace(state.path);
-    if (refused)
-        return refused;
-    text_start(&temporary, state.temporary, sizeof state.temporary);
-    text_add(&temporary, state.path);
-    text_add(&temporary, ".tmp.");
-    text_add_number(&temporary, (uint64_t)process.pid);
-    /* One that a killed process of this number left; what is no file of ours is never opened. */
-    prim_call3(SYS_unlink, (long)state.temporary, 0, 0);
-    return prim_open(state.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+    return quiet_create_for(state.path, process.pid, state.temporary, sizeof state.temporary);
 }
 
 /* A reader sees the old file or the new one, never half. */
