@@ -73,10 +73,10 @@ void keeping_dropped(uintptr_t start, size_t length)
     struct slot_history history;
     slot_read(start, &history);
     uint64_t pages = length / PAGE + (length % PAGE != 0);
-    uint64_t behind = history.pages > pages ? history.pages - pages : 0;
-    if (history.kept <= behind)
+    uint32_t behind = slot_kept_behind(&history, pages);
+    if (history.kept == behind)
         return;
-    history.kept = (uint32_t)behind;
+    history.kept = behind;
     keeping_write(start, &history);
 }
 

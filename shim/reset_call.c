@@ -120,12 +120,9 @@ static void recall(struct service *service)
     slot_read(service->call->start, before);
     *history = *before;
     history->pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
-    service->behind = 0;
-    if (before->pages > history->pages) {
-        uint32_t shorter = before->pages - history->pages;
-        service->behind = before->kept < shorter ? before->kept : shorter;
+    service->behind = slot_kept_behind(before, history->pages);
+    if (service->behind)
         history->kept -= service->behind;
-    }
 }
 
 /* The real call over the whole range; nothing of it is kept then. */

@@ -17,6 +17,13 @@ void slot_read(uintptr_t start, struct slot_history *history);
    keep some. */
 bool slot_write(uintptr_t start, const struct slot_history *history, struct slot_history *replaced);
 
+/* Of the pages that a reset from this start kept: how many may lie behind a call of so many pages. */
+static inline uint32_t slot_kept_behind(const struct slot_history *history, uint64_t pages)
+{
+    uint64_t shorter = history->pages > pages ? history->pages - pages : 0;
+    return history->kept < shorter ? history->kept : (uint32_t)shorter;
+}
+
 /* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does.
  */
 bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history);
