@@ -68,9 +68,10 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         .vector = (uintptr_t)scan->regions,
         .vector_length = scan->capacity,
         .max_pages = max_pages,
-        .category_inverted = scan->clean,
-        .category_mask = scan->clean,
-        .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
+        .category_inverted = scan->complement ? CATEGORY_PRESENT : scan->clean,
+        .category_mask = scan->complement ? 0 : scan->clean,
+        .category_anyof_mask =
+            CATEGORY_PRESENT | (scan->complement ? scan->clean | scan->asked : CATEGORY_SWAPPED),
         .return_mask = scan->asked,
     };
     uint64_t before = last ? 0 : prim_now();
@@ -81,9 +82,11 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
        walk_end has also been seen unmoved by nothing but a broken kernel: that must not loop. */
     if (argument.walk_end <= scan->position || argument.walk_end > end)
         return -EIO;
-    if (!last)
-        scan->slice = next_slice(slice, (argument.walk_end - scan->position) / PAGE,
-                                 pages_of(scan->regions, count), prim_now() - before);
+    if (!last) {
+        uint64_t passed = (argument.walk_end - scan->position) / PAGE, found = pages_of(scan->regions, count);
+        scan->slice =
+            next_slice(slice, passed, scan->complement ? passed - found : found, prim_now() - before);
+    }
     scan->position = argument.walk_end;
     return (int)count;
 }

@@ -29,6 +29,7 @@ struct pagemap_scan {
     uint64_t slice;          /* pages to look at next, found out as the scan goes on; 0 at first */
     uint64_t clean;          /* CATEGORY_ bits of which any one makes a page clean */
     uint64_t asked;          /* CATEGORY_ bits to return; fewer make fewer, longer regions */
+    bool complement;         /* report what is not dirty, or not to be written to, instead */
     struct page_region *regions;
     unsigned capacity; /* of regions */
 };
@@ -37,7 +38,11 @@ struct pagemap_scan {
    the most, so that other threads' changes of mappings need not wait long; stops when regions are full or
    max_pages (at least 1) pages were found, and moves position to where it stopped. Returns the number of
    regions (0 does not mean the end: position tells), or a negative errno: ENOTTY and EBADF when fd is not a
-   pagemap, EPERM under seccomp. Signal-safe, no allocation. */
+   pagemap, EPERM under seccomp. Signal-safe, no allocation.
+
+   To pass over a page costs 2 ns, to report it 10 (6.18). So where most pages are dirty, their complement is
+   found sooner: regions that are absent, or of a clean or an asked category. What lies between them is dirty
+   and can be written, as far as there are mappings: the caller must know that there are. */
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
 
 /* How many pages of [start, end) are present or swapped, up to most; *found_end is where the last of them

@@ -182,16 +182,19 @@ static __attribute__((noinline)) int restore_odd_run(struct progress *progress, 
     return error;
 }
 
-/* The runs of one scan, which began at from. One outside it would be written to all the same: the vector was
-   clobbered. */
+/* A run outside of its scan would be written to all the same: the vector was clobbered. */
+static inline bool is_within(const struct page_region *run, uintptr_t from, uintptr_t end)
+{
+    return __builtin_expect(run->start >= from && run->end <= end && run->end > run->start, 1);
+}
+
+/* The dirty runs of one scan, which began at from. */
 static int restore_runs(struct progress *progress, uintptr_t from, int count)
 {
     int error = 0;
-    uint64_t before = clock_now(progress->account);
     for (int i = 0; i < count && !error; i++) {
         const struct page_region *run = &progress->scan.regions[i];
-        if (__builtin_expect(
-                run->start < from || run->end > progress->scan.position || run->end <= run->start, 0))
+        if (!is_within(run, from, progress->scan.position))
             error = -EIO;
         else if (__builtin_expect(!run->categories && run->end <= progress->span->piece[progress->piece].end,
                                   1))
@@ -200,11 +203,39 @@ static int restore_runs(struct progress *progress, uintptr_t from, int count)
             error = restore_odd_run(progress, run);
         from = run->end;
     }
-    progress->account->pages_restored += progress->restored;
-    progress->account->pages_left -= progress->restored;
+    return error;
+}
+
+/* ... and what lies between the runs of a scan for the complement, in one piece. */
+static int restore_between(struct progress *progress, uintptr_t from, int count)
+{
+    const struct pagemap_scan *scan = &progress->scan;
+    int error = 0;
+    for (int i = 0; i < count && !error; i++) {
+        const struct page_region *run = &scan->regions[i];
+        if (!is_within(run, from, scan->position))
+            return -EIO;
+        if (from < run->start)
+            error = restore_part(progress, from, run->start, 0);
+        if (!error && run->categories && !(run->categories & scan->clean))
+            error = restore_odd_run(progress, run);
+        from = run->end;
+    }
+    return error || from == scan->position ? error : restore_part(progress, from, scan->position, 0);
+}
+
+/* What one scan found, which began at from. */
+static int restore_found(struct progress *progress, uintptr_t from, int count)
+{
+    struct reset_account *account = progress->account;
+    uint64_t before = clock_now(account);
+    int error = progress->scan.complement ? restore_between(progress, from, count)
+                                          : restore_runs(progress, from, count);
+    account->pages_restored += progress->restored;
+    account->pages_left -= progress->restored;
     progress->restored = 0;
-    if (progress->account->times)
-        progress->account->times->restore_ns += clock_now(progress->account) - before;
+    if (account->times)
+        account->times->restore_ns += clock_now(account) - before;
     return error;
 }
 
@@ -232,6 +263,9 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
         scan->asked |= CATEGORY_ZERO;
     if (span->unconfirmed)
         scan->asked |= CATEGORY_FILE;
+    scan->complement = span->mostly_dirty;
+    if (scan->complement)
+        scan->asked |= scan->clean;
 }
 
 static int scan_through(const struct scan_files *files, const struct reset_span *span,
@@ -258,7 +292,7 @@ static int scan_through(const struct scan_files *files, const struct reset_span 
             return error ? error : 1;
         }
         int count = scan_once(&progress.scan, account);
-        int error = count < 0 ? count : restore_runs(&progress, from, count);
+        int error = count < 0 ? count : restore_found(&progress, from, count);
         if (error)
             return error;
     }

@@ -22,7 +22,9 @@ struct reset_span {
     uintptr_t start;
     const struct reset_piece *piece;
     unsigned count;
-    uint32_t expected; /* about how many pages will be dirty: a hint; 0: not known */
+    uint32_t expected; /* about how many pages a scan will report: a hint; 0: not known */
+    bool mostly_dirty; /* a hint; only for a single piece that is not unconfirmed, all of whose pages may be
+                          restored */
     bool unconfirmed; /* nobody asked the kernel about these mappings just now: store only in ways that cannot
                          fault, and give up at a page that no anonymous mapping has. Anonymous pieces only */
 };

@@ -55,11 +55,14 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
         .blind_possible = safe ? piece->image.kind == IMAGE_NONE || piece->image.kind == IMAGE_SEALED
                                : piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
         .stores_safe = safe,
+        .unconfirmed = work->plan->unconfirmed,
         .learning = work->learning,
         .pages = (piece->end - start) / PAGE,
         .pages_left = pages_left(work, i),
         .call_pages = (work->plan->piece[work->plan->count - 1].end - work->call->start) / PAGE,
+        .expected = work->expected,
         .dirty = work->dirty,
+        .known = work->known,
     };
     return policy_decide(&input);
 }
@@ -84,6 +87,15 @@ static __attribute__((noinline)) unsigned pieces_together(const struct work *wor
     return next - first;
 }
 
+/* About how many pages the scan will report. */
+static uint32_t expected_regions(const struct work *work, uintptr_t start, uintptr_t end, bool complement)
+{
+    uint64_t pages = (end - start) / PAGE;
+    if (!complement)
+        return work->expected;
+    return pages > work->expected ? (uint32_t)(pages - work->expected) : 1;
+}
+
 /* Resets the pieces [first, first+count), which begin at start. Returns as reset_scanned does. */
 static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
                         enum decision decision, uintptr_t *stopped)
@@ -97,7 +109,8 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
         .start = start,
         .piece = piece,
         .count = count,
-        .expected = work->expected,
+        .expected = expected_regions(work, start, piece->end, decision == DECIDE_SCAN_COMPLEMENT),
+        .mostly_dirty = decision == DECIDE_SCAN_COMPLEMENT,
         .unconfirmed = work->plan->unconfirmed,
     };
     return reset_scanned(&process.files, &span, account, stopped);

@@ -15,7 +15,9 @@ struct work {
     struct reset_account account; /* advice, audit and times are given, the rest comes out */
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
-    uint32_t expected, dirty;     /* of the range's history: pages kept, and pages written in a cycle */
+    uint32_t expected;            /* pages that a scan will find dirty: a hint; 0: not known */
+    uint32_t dirty;               /* pages that were written in a cycle when last seen, */
+    bool known;                   /* if they were */
     uint64_t touched;             /* pages, found by a look before */
 
     /* Comes out. */

@@ -2,15 +2,16 @@
 
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
-    SCAN = 850,
-    SCAN_TABLE = 18, /* ... and for each page table's worth (2 MiB) that it passes over */
+    SCAN = 750,
+    SCAN_PAGE = 2,   /* ... and for each page that is present, */
+    REPORT = 8,      /* for each that is reported, */
+    SCAN_TABLE = 18, /* for each page table's worth (2 MiB) that it passes over */
     REAL = 500,      /* the real call, */
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
-    RESTORE = 45, /* a page that a scan found */
-    STORE = 40,   /* a page of a range that is written whole */
-    READ = 200,   /* to have the kernel write it instead, from /dev/zero, */
-    READ_PAGE = 60,
+    STORE = 38, /* to write a page, */
+    READ = 200, /* or to have the kernel write it, from /dev/zero */
+    READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
     FAULTS_WORTH = 15,   /* restores: somewhat fewer than time alone would say, for memory counts too */
     CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
@@ -104,7 +105,8 @@ static void serve_until_audit(struct slot_history *history)
 static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
 {
     uint64_t blind = stores_safe ? pages * STORE : READ + pages * READ_PAGE;
-    return dirty && blind <= SCAN + dirty * RESTORE;
+    uint64_t clean = pages > dirty ? pages - dirty : 0, reported = dirty < clean ? dirty : clean;
+    return blind <= SCAN + pages * SCAN_PAGE + reported * REPORT + dirty * STORE;
 }
 
 /* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults.
@@ -198,11 +200,14 @@ enum decision policy_decide(const struct policy_input *input)
 {
     if (input->rule == POLICY_FORWARD || input->pages_left == 0)
         return DECIDE_FORWARD;
-    bool whole = input->blind_possible && input->pages <= input->pages_left;
-    bool pays = !input->learning && blind_pays(input->call_pages, input->dirty, input->stores_safe);
+    bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
+    bool pays =
+        !input->learning && input->known && blind_pays(input->call_pages, input->dirty, input->stores_safe);
     if (whole && (input->rule == POLICY_RESTORE || (input->rule == POLICY_AUTO && pays)))
         return DECIDE_BLIND;
-    return DECIDE_SCAN;
+    bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
+    bool complement = whole_fits && apart && !input->unconfirmed && input->expected > input->call_pages / 2;
+    return complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 
 /* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 5 ns

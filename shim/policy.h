@@ -70,17 +70,20 @@ bool policy_close(struct slot_history *history, enum opening opening, const stru
 void policy_refused(struct slot_history *history, enum reason reason);
 
 /* How one piece of a call is reset. */
-enum decision { DECIDE_SCAN, DECIDE_BLIND, DECIDE_FORWARD };
+enum decision { DECIDE_SCAN, DECIDE_SCAN_COMPLEMENT, DECIDE_BLIND, DECIDE_FORWARD };
 
 struct policy_input {
     enum rule_policy rule;
     bool blind_possible; /* the piece can be written whole without asking what is dirty */
     bool stores_safe;    /* ... by plain stores, with no system call */
+    bool unconfirmed;    /* nobody asked about the mapping just now */
     bool learning;       /* a look or an audit: only a scan tells */
     uint64_t pages;      /* of the piece */
     uint64_t pages_left; /* of the threshold and the budget */
     uint64_t call_pages; /* of the whole call */
-    uint32_t dirty;      /* of them, from the range's history; 0: not known */
+    uint32_t expected;   /* of them: about how many a scan will find dirty; 0: not known */
+    uint32_t dirty;      /* of them: written in a cycle, when last seen, */
+    bool known;          /* if it was */
 };
 
 enum decision policy_decide(const struct policy_input *input);

@@ -248,6 +248,16 @@ static void trim(struct plan *plan, const struct call *call, uint32_t window)
     plan->count = last + 1;
 }
 
+/* As dense as the last reset from there found it. */
+static uint32_t expected_dirty(const struct service *service)
+{
+    const struct slot_history *before = &service->before;
+    uint32_t pages = service->history.pages;
+    if (before->pages == pages || !before->pages)
+        return before->kept;
+    return (uint32_t)((uint64_t)before->kept * pages / before->pages);
+}
+
 /* Every member by an assignment of its own: an initialiser would first clear it all (12 ns). */
 static void begin_work(struct work *work, struct service *service, const struct plan *plan,
                        struct reset_times *times)
@@ -258,8 +268,9 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT;
     work->pages_most =
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);
-    work->expected = service->history.kept;
+    work->expected = expected_dirty(service);
     work->dirty = service->history.dirty;
+    work->known = service->history.dirty || service->history.touched;
     work->touched = 0;
 }
 

@@ -76,7 +76,9 @@ static void ask_policy(size_t pages)
         .pages = pages,
         .pages_left = pages,
         .call_pages = pages,
+        .expected = history->kept,
         .dirty = history->dirty,
+        .known = history->touched != 0,
     };
     struct findings findings = {.restored = history->kept};
     enum reason why;

@@ -11,7 +11,8 @@ static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, u
                                  .pages = pages,
                                  .call_pages = pages,
                                  .pages_left = left,
-                                 .dirty = dirty};
+                                 .dirty = dirty,
+                                 .known = true};
     return policy_decide(&input);
 }
 
@@ -22,7 +23,7 @@ Test(policy, what_a_rule_says)
     cr_assert_eq(decide(POLICY_RESTORE, true, 1000, 1000, 0), DECIDE_BLIND);
     cr_assert_eq(decide(POLICY_RESTORE, false, 1000, 1000, 0), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_RESTORE, true, 1001, 1000, 0), DECIDE_SCAN);
-    cr_assert_eq(decide(POLICY_AUTO, true, 1, 1000, 0), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, false, 1, 1000, 0), DECIDE_SCAN);
 }
 
 Test(policy, nothing_beyond_the_threshold)
@@ -39,16 +40,48 @@ Test(policy, blind_where_it_is_cheaper)
 {
     cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, 16), DECIDE_BLIND);
     cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 1), DECIDE_BLIND);
-    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 0), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 0), DECIDE_BLIND);
     cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, 16), DECIDE_SCAN);
     cr_assert_eq(decide(POLICY_AUTO, true, 64, 1000, 2), DECIDE_SCAN);
-    struct policy_input input = {
-        .blind_possible = true, .pages = 256, .call_pages = 256, .pages_left = 999, .dirty = 250};
+    struct policy_input input = {.blind_possible = true,
+                                 .pages = 256,
+                                 .call_pages = 256,
+                                 .pages_left = 999,
+                                 .dirty = 250,
+                                 .known = true};
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.stores_safe = true;
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
     input.learning = true;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.learning = false;
+    input.pages = input.call_pages = 4;
+    input.dirty = 0;
+    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    input.known = false;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+}
+
+Test(policy, the_fewer_pages_are_reported)
+{
+    struct policy_input input = {.pages = 100, .call_pages = 100, .pages_left = 100, .expected = 50};
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.expected = 51;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    input.learning = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    /* It bounds nothing, and believes that all of it is mapped. */
+    input.pages_left = 99;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.pages_left = 100;
+    input.unconfirmed = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.unconfirmed = false;
+    /* Few pages in more than one piece are found by a single scan. */
+    input.pages = 40;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.expected = 90;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
 }
 
 Test(policy, a_window_leaves_only_a_long_rest)
