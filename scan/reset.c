@@ -5,17 +5,10 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/regions.h"
+#include "scan/zeroes.h"
 
 /* After so many runs that only the real call may touch, one real call for all the rest is cheaper. */
 enum { FORWARDED_RUNS = 16 };
-
-/* The string instructions are as fast as vector code for whole pages (Zen 4: 36 ns a page either way), keep
-   the vector registers as they are, and are not replaced by a sanitizer's memset. */
-static void fill_with_zeroes(uintptr_t start, size_t length)
-{
-    void *to = (void *)start;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(length) : "a"(0) : "memory");
-}
 
 static void copy_bytes(uintptr_t start, const char *from, size_t length)
 {
@@ -95,12 +88,20 @@ count_unneeded(const struct reset_piece *piece, uintptr_t piece_start, uintptr_t
     return pages;
 }
 
+static inline void store_zeroes(uintptr_t start, size_t length, bool streams)
+{
+    if (__builtin_expect(streams, 0))
+        zeroes_stream(start, length);
+    else
+        zeroes_write(start, length);
+}
+
 static inline int restore_zeroes(const struct scan_files *files, const struct reset_span *span,
                                  uintptr_t start, size_t length)
 {
     if (span->unconfirmed)
         return fill_safely(files, start, length);
-    fill_with_zeroes(start, length);
+    store_zeroes(start, length, span->streams);
     return 0;
 }
 
@@ -231,6 +232,8 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     uint64_t before = clock_now(account);
     int error = progress->scan.complement ? restore_between(progress, from, count)
                                           : restore_runs(progress, from, count);
+    if (progress->span->streams)
+        zeroes_fence();
     account->pages_restored += progress->restored;
     account->pages_left -= progress->restored;
     progress->restored = 0;
@@ -321,16 +324,18 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 }
 
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
-                bool stores_safe, struct reset_account *account)
+                bool stores_safe, bool streams, struct reset_account *account)
 {
     uint64_t before = clock_now(account), pages = (piece->end - start) / PAGE;
     int error = 0;
     if (!is_anonymous(piece))
         error = restore_from_image(&piece->image, piece->offset, start, piece->end - start);
     else if (stores_safe)
-        fill_with_zeroes(start, piece->end - start);
+        store_zeroes(start, piece->end - start, streams);
     else
         error = fill_safely(files, start, piece->end - start);
+    if (streams)
+        zeroes_fence();
     if (!error && !is_anonymous(piece) && !image_stands(&piece->image))
         error = -ESTALE;
     account->pages_restored += pages;

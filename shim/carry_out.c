@@ -102,15 +102,17 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
 {
     const struct reset_piece *piece = &work->plan->piece[first];
     struct reset_account *account = &work->account;
+    bool streams = policy_streams(work->expected);
     account->pages_left = pages_left(work, first);
     if (decision == DECIDE_BLIND)
-        return reset_blind(&process.files, start, piece, work->stores_safe, account);
+        return reset_blind(&process.files, start, piece, work->stores_safe, streams, account);
     struct reset_span span = {
         .start = start,
         .piece = piece,
         .count = count,
         .expected = expected_regions(work, start, piece->end, decision == DECIDE_SCAN_COMPLEMENT),
         .mostly_dirty = decision == DECIDE_SCAN_COMPLEMENT,
+        .streams = streams,
         .unconfirmed = work->plan->unconfirmed,
     };
     return reset_scanned(&process.files, &span, account, stopped);
