@@ -13,6 +13,8 @@ enum {
     PRESSURE_LASTS = 1000,  /* ms after its last sign */
     CONTEST_LASTS = 1000,   /* ms: for so long a range that was denied room is waited for */
     MEASURED_AT_ONCE = SLOT_WAYS,
+    TAKE_OVER = 512, /* pages, each of which takes 5 ns; on a turn */
+    TAKE_OVER_ON_TURN = 32 * TAKE_OVER,
 };
 
 #define LITTLE ((uint64_t)8 << 20)
@@ -51,12 +53,30 @@ void keeping_watch_memory(void)
         memory_files_open(&state.group, &process.memory);
 }
 
+static bool is_half_spent(void)
+{
+    return __builtin_expect(counters_kept_total() >= state.budget / 2, 0);
+}
+
+static void note_turned_away(uintptr_t start)
+{
+    __atomic_store_n(&state.turned_away, start, __ATOMIC_RELAXED);
+    __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
+}
+
+bool keeping_has_place(uintptr_t start)
+{
+    if (__builtin_expect(slot_has_place(start), 1))
+        return true;
+    note_turned_away(start);
+    return false;
+}
+
 bool keeping_write(uintptr_t start, const struct slot_history *history)
 {
     struct slot_history replaced;
     if (!slot_write(start, history, &replaced)) {
-        __atomic_store_n(&state.turned_away, start, __ATOMIC_RELAXED);
-        __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
+        note_turned_away(start);
         return false;
     }
     if (replaced.rule == history->rule) {
@@ -78,6 +98,40 @@ void keeping_dropped(uintptr_t start, size_t length)
         return;
     history.kept = behind;
     keeping_write(start, &history);
+}
+
+/* Counts what lies behind a reset's end with the range that begins there, of which it can be no more than
+ * all.
+ */
+static bool leave_behind(uintptr_t end, uint32_t kept, uint32_t pages, uint8_t rule)
+{
+    struct slot_history behind;
+    slot_read(end, &behind);
+    if (!behind.pages)
+        behind.rule = rule;
+    if (behind.pages < pages)
+        behind.pages = pages;
+    behind.kept = kept < behind.pages - behind.kept ? behind.kept + kept : behind.pages;
+    return keeping_write(end, &behind);
+}
+
+void keeping_take_over(uintptr_t start, uint64_t pages, bool turn)
+{
+    if (!is_half_spent() || pages > (turn ? TAKE_OVER_ON_TURN : TAKE_OVER))
+        return;
+    for (uint64_t page = 1; page < pages; page++) {
+        struct slot_history history;
+        slot_read(start + page * PAGE, &history);
+        if (!history.kept)
+            continue;
+        uint64_t inside = pages - page;
+        uint32_t behind = slot_kept_behind(&history, inside);
+        if (behind &&
+            !leave_behind(start + pages * PAGE, behind, (uint32_t)(history.pages - inside), history.rule))
+            continue;
+        history.kept = 0;
+        keeping_write(start + page * PAGE, &history);
+    }
 }
 
 /* How many pages must be left to a range that was denied them and is reset more than twice as often. One that
@@ -106,7 +160,7 @@ static void enter_contest(uint64_t now, uint32_t interval, uint64_t pages)
 uint64_t keeping_room(struct slot_history *history)
 {
     uint64_t total = counters_kept_total(), own = (uint64_t)history->kept * PAGE;
-    if (__builtin_expect(total < state.budget / 2, 1))
+    if (!is_half_spent())
         return (state.budget - total + own) / PAGE;
     uint64_t now = now_ms();
     uint64_t others = total > own ? total - own : 0,

@@ -24,6 +24,14 @@ bool keeping_write(uintptr_t start, const struct slot_history *history);
    what lies behind a shorter call's end. length: bytes, as the program gave it. Signal-safe. */
 void keeping_dropped(uintptr_t start, size_t length);
 
+/* Has the table a place for this range? */
+bool keeping_has_place(uintptr_t start);
+
+/* Allocators split and merge their extents: what ranges that begin inside of this one kept of it counts as
+   its own, now that it was reset from end to end. Where the budget is not spent nobody asks. turn: as in
+   policy_open; long ranges are gone through only then, and very long ones not at all. Signal-safe. */
+void keeping_take_over(uintptr_t start, uint64_t pages, bool turn);
+
 /* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is
    reset more often than another gets what the other gives back at its own next reset. */
 uint64_t keeping_room(struct slot_history *history);

@@ -300,6 +300,7 @@ static long serve(struct service *service, struct plan *plan)
         return forward_all(service, REASON_failed);
     }
     long result = finish(service, &work);
+    keeping_take_over(service->call->start, service->history.pages, service->timed);
     count_work(&work, service->matched);
     if (process.options.mode == MODE_VERIFY && work.served)
         return verify_call(service->call, plan, service->advice);
@@ -325,6 +326,8 @@ static long open_and_serve(struct service *service)
     recall(service);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
+    if (!service->before.pages && !keeping_has_place(service->call->start))
+        return forward_all(service, REASON_budget);
     service->opening =
         automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;
     if (service->opening == OPEN_FORWARD)

@@ -92,6 +92,11 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
     return true;
 }
 
+bool slot_has_place(uintptr_t start)
+{
+    return place_for(start) != NULL;
+}
+
 uint32_t slot_hand_for(uintptr_t start)
 {
     return (uint32_t)(set_of(start) - entries[0]);

@@ -24,6 +24,9 @@ static inline uint32_t slot_kept_behind(const struct slot_history *history, uint
     return history->kept < shorter ? history->kept : (uint32_t)shorter;
 }
 
+/* Would slot_write find a place for this start? */
+bool slot_has_place(uintptr_t start);
+
 /* Goes round the table: the next range from *hand on that keeps pages. False when none of the next few does.
  */
 bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history);

@@ -153,6 +153,40 @@ static int unseen_unmappings_free_the_table(void)
     return replaces_the_dead(20000, PLACE_PAGE, 4);
 }
 
+/* An allocator splits and merges its extents: each range overlaps many that were reset before. What stays
+   resident cannot be more than the heap, and so the budget must never seem spent. */
+static int overlapping_ranges_count_once(void)
+{
+    enum { HEAP = 16384, LONGEST = 256, RESETS = 20000 }; /* pages */
+    unsigned char *heap = dirty_memory((size_t)HEAP * PLACE_PAGE);
+    uint64_t most = 0;
+    srandom(1);
+    for (int i = 0; i < RESETS; i++) {
+        size_t pages = 1 + (size_t)random() % LONGEST;
+        slot[0] = heap + (size_t)random() % (HEAP - pages) * PLACE_PAGE;
+        EXPECT(use(0, pages * PLACE_PAGE));
+        most = kept_bytes() > most ? kept_bytes() : most;
+    }
+    printf("at most %lu MiB of %d kept\n", most / MIB, HEAP * PLACE_PAGE / MIB);
+    EXPECT(most >= (uint64_t)HEAP * PLACE_PAGE / 2);
+    EXPECT(counter("declined.budget") == 0);
+    return CASE_PASSED;
+}
+
+/* A range that the table has no place for is left alone: nothing is restored first, to be given back then. */
+static int a_full_table_costs_no_restore(void)
+{
+    enum { RANGES = 20000 };
+    unsigned char *memory = dirty_memory((size_t)RANGES * 2 * PLACE_PAGE);
+    for (size_t i = 0; i < RANGES; i++) {
+        slot[0] = memory + i * 2 * PLACE_PAGE;
+        EXPECT(use(0, PLACE_PAGE));
+    }
+    EXPECT(counter("declined.budget") >= RANGES / 4);
+    EXPECT(counter("pages_restored") == counter("served"));
+    return CASE_PASSED;
+}
+
 int main(int argc, char **argv)
 {
     static const struct place_case cases[] = {
@@ -166,6 +200,8 @@ int main(int argc, char **argv)
         {"unseen_unmappings_free_the_budget", NULL, "budget=64M", unseen_unmappings_free_the_budget},
         {"unseen_unmappings_free_the_table", "any,policy=scan", "budget=64M",
          unseen_unmappings_free_the_table},
+        {"overlapping_ranges_count_once", "any,policy=scan", "budget=256M", overlapping_ranges_count_once},
+        {"a_full_table_costs_no_restore", "any,policy=scan", "budget=256M", a_full_table_costs_no_restore},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }
