@@ -2,7 +2,7 @@
 
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
-    SCAN = 750,
+    SCAN = 950,      /* with its share of our own work */
     SCAN_PAGE = 2,   /* ... and for each page that is present, */
     REPORT = 8,      /* for each that is reported, */
     SCAN_TABLE = 18, /* for each page table's worth (2 MiB) that it passes over */
@@ -143,7 +143,8 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     uint64_t used = written > history->touched ? written : history->touched;
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
-    if (used * FAULTS_WORTH < kept || (kept && !scan_pays(history, used))) {
+    bool in_vain = used * FAULTS_WORTH < kept && !(used && blind_pays(history->pages, written, true));
+    if (in_vain || (kept && !scan_pays(history, used))) {
         if (history->touched)
             give_up(history, REASON_policy);
         else
@@ -170,6 +171,10 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
 
 static void close_serve(struct slot_history *history, const struct findings *findings)
 {
+    /* So many pages pile up only where each cycle writes others: no need to wait for the check. */
+    if (history->state == SLOT_CHECK && history->touched &&
+        findings->restored > history->touched * FAULTS_WORTH)
+        history->countdown = 0;
     if (history->state != SLOT_SERVE || findings->restored <= 2 * (uint64_t)history->audited + GROWTH_SEEN)
         return;
     history->interval = 0;
