@@ -16,12 +16,13 @@
    more in those 10 us, but for as long as the restore that follows: that is a gap as long. To leave it costs
    as much as a scan of nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
 enum {
-    HOLD = 4000,                       /* ns of the slices behind the first one, */
-    HOLD_MOST = 100000,                /* with what is added */
-    RESTORE = 45,                      /* for a page that was found */
-    SLICE_LEAST = (256 << 10) / PAGE,  /* of clean pages of a file, cold: 2 us */
-    SLICE_OF_FILE = (8 << 20) / PAGE,  /* of them the first time: 65 us */
-    SLICE_MOST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us */
+    HOLD = 4000,                           /* ns of the slices behind the first one, */
+    HOLD_MOST = 100000,                    /* with what is added */
+    RESTORE = 45,                          /* for a page that was found */
+    SLICE_LEAST = (256 << 10) / PAGE,      /* of clean pages of a file, cold: 2 us */
+    SLICE_OF_FILE = (8 << 20) / PAGE,      /* of them the first time: 65 us */
+    SLICE_AT_FIRST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us, */
+    SLICE_MOST = 4 * SLICE_AT_FIRST,       /* and holes, as long as there was no more: 2 us */
     STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
 };
 
@@ -35,7 +36,7 @@ struct scan_argument {
 static uint64_t first_slice(const struct pagemap_scan *scan)
 {
     bool much_of_file = scan->file_end > scan->position + (uintptr_t)SLICE_OF_FILE * PAGE;
-    return much_of_file ? SLICE_OF_FILE : SLICE_MOST;
+    return much_of_file ? SLICE_OF_FILE : SLICE_AT_FIRST;
 }
 
 static uint64_t pages_of(const struct page_region *regions, long count)
