@@ -135,6 +135,7 @@ struct progress {
     const struct reset_span *span;
     struct reset_account *account;
     struct pagemap_scan scan;
+    bool plain;     /* is_plain says so */
     unsigned piece; /* the piece that holds piece_start */
     uintptr_t piece_start;
     uint64_t restored; /* pages, of the runs at hand */
@@ -207,6 +208,35 @@ static int restore_runs(struct progress *progress, uintptr_t from, int count)
     return error;
 }
 
+/* ... of a span that is_plain. All it needs is in registers: after each store the general way loads
+   everything anew, 5 ns a run. */
+static int restore_plain_runs(struct progress *progress, uintptr_t from, int count)
+{
+    const struct reset_piece *piece = progress->span->piece;
+    const struct page_region *run = progress->scan.regions, *behind = run + count;
+    uintptr_t end = progress->scan.position, bytes = 0;
+    const char *view = is_anonymous(piece) ? NULL : piece->image.view + piece->offset;
+    uintptr_t view_start = progress->piece_start;
+    int error = 0;
+    for (; run < behind && !error; run++) {
+        uintptr_t start = run->start, length = run->end - start;
+        if (!is_within(run, from, end)) {
+            error = -EIO;
+        } else if (__builtin_expect(run->categories != 0, 0)) {
+            error = restore_odd_run(progress, run);
+        } else {
+            if (view)
+                copy_bytes(start, view + (start - view_start), length);
+            else
+                zeroes_write(start, length);
+            bytes += length;
+        }
+        from = start + length;
+    }
+    progress->restored += bytes / PAGE;
+    return error;
+}
+
 /* ... and what lies between the runs of a scan for the complement, in one piece. */
 static int restore_between(struct progress *progress, uintptr_t from, int count)
 {
@@ -231,6 +261,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     struct reset_account *account = progress->account;
     uint64_t before = clock_now(account);
     int error = progress->scan.complement ? restore_between(progress, from, count)
+                : progress->plain         ? restore_plain_runs(progress, from, count)
                                           : restore_runs(progress, from, count);
     if (progress->span->streams)
         zeroes_fence();
@@ -271,6 +302,16 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
         scan->asked |= scan->clean;
 }
 
+/* One piece, every page of which can be stored to with no more questions. */
+static bool is_plain(const struct reset_span *span, const struct reset_account *account)
+{
+    const struct reset_piece *piece = span->piece;
+    bool whole_image =
+        piece->image.kind == IMAGE_SEALED && piece->offset + (piece->end - span->start) <= piece->image.size;
+    return span->count == 1 && (is_anonymous(piece) || whole_image) &&
+           !(account->audit | span->unconfirmed | span->streams);
+}
+
 static int scan_through(const struct scan_files *files, const struct reset_span *span,
                         struct reset_account *account, struct page_region *regions, unsigned capacity,
                         uintptr_t *stopped)
@@ -285,6 +326,7 @@ static int scan_through(const struct scan_files *files, const struct reset_span 
                  .regions = regions,
                  .capacity = capacity},
         .piece_start = span->start,
+        .plain = is_plain(span, account),
     };
     choose_categories(span, &progress.scan);
     while (progress.scan.position < progress.scan.end) {
