@@ -2,6 +2,7 @@
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
+#include "scan/vma.h"
 #include "shim/policy.h"
 #include "shim/state.h"
 
@@ -56,6 +57,7 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
                                : piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
         .stores_safe = safe,
         .unconfirmed = work->plan->unconfirmed,
+        .promised = work->plan->promised,
         .learning = work->learning,
         .pages = (piece->end - start) / PAGE,
         .pages_left = pages_left(work, i),
@@ -106,12 +108,15 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
     account->pages_left = pages_left(work, first);
     if (decision == DECIDE_BLIND)
         return reset_blind(&process.files, start, piece, work->stores_safe, streams, account);
+    /* What is not mapped is in no complement, and would be written to: no promise is enough there. */
+    bool complement = decision == DECIDE_SCAN_COMPLEMENT &&
+                      (!work->plan->promised || vma_check_unlocked(start, piece->end - start) == 0);
     struct reset_span span = {
         .start = start,
         .piece = piece,
         .count = count,
-        .expected = expected_regions(work, start, piece->end, decision == DECIDE_SCAN_COMPLEMENT),
-        .mostly_dirty = decision == DECIDE_SCAN_COMPLEMENT,
+        .expected = expected_regions(work, start, piece->end, complement),
+        .mostly_dirty = complement,
         .streams = streams,
         .unconfirmed = work->plan->unconfirmed,
     };

@@ -13,7 +13,7 @@ enum {
     PRESSURE_LASTS = 1000,  /* ms after its last sign */
     CONTEST_LASTS = 1000,   /* ms: for so long a range that was denied room is waited for */
     MEASURED_AT_ONCE = SLOT_WAYS,
-    TAKE_OVER = 512, /* pages, each of which takes 5 ns; on a turn */
+    TAKE_OVER = 512, /* pages, each of which takes 10 ns, as do as many before them; on a turn */
     TAKE_OVER_ON_TURN = 32 * TAKE_OVER,
 };
 
@@ -28,6 +28,7 @@ static struct {
        many pages it wants. Of those that were, the one that is reset most often. */
     uint64_t contest_until, contest_interval, contest_pages;
     bool short_of_room;    /* since histories were last measured again */
+    bool overlapping;      /* the last range that looked for others had some kept in it */
     uintptr_t turned_away; /* the start of a range for which the table had no place; 0: none */
     uint32_t hand;         /* goes round the table */
 } state;
@@ -55,7 +56,8 @@ void keeping_watch_memory(void)
 
 static bool is_half_spent(void)
 {
-    return __builtin_expect(counters_kept_total() >= state.budget / 2, 0);
+    uint64_t total = counters_kept_total();
+    return __builtin_expect(total && total >= state.budget / 2, 0);
 }
 
 static void note_turned_away(uintptr_t start)
@@ -100,38 +102,35 @@ void keeping_dropped(uintptr_t start, size_t length)
     keeping_write(start, &history);
 }
 
-/* Counts what lies behind a reset's end with the range that begins there, of which it can be no more than
- * all.
- */
-static bool leave_behind(uintptr_t end, uint32_t kept, uint32_t pages, uint8_t rule)
+/* Leaves to the range at other what lies outside of [start, end). Did it keep more? */
+static bool take_from(uintptr_t other, uintptr_t start, uintptr_t end)
 {
-    struct slot_history behind;
-    slot_read(end, &behind);
-    if (!behind.pages)
-        behind.rule = rule;
-    if (behind.pages < pages)
-        behind.pages = pages;
-    behind.kept = kept < behind.pages - behind.kept ? behind.kept + kept : behind.pages;
-    return keeping_write(end, &behind);
+    struct slot_history history;
+    slot_read(other, &history);
+    uintptr_t other_end = other + (uintptr_t)history.pages * PAGE, from = other > start ? other : start,
+              to = other_end < end ? other_end : end;
+    if (!history.kept || to <= from)
+        return false;
+    uint32_t outside = history.pages - (uint32_t)((to - from) / PAGE);
+    bool at_end = other < start && to == other_end;
+    uint32_t taken = slot_yield(other, at_end ? outside : history.pages, outside);
+    count_kept(history.rule % RULES_MAX, -(int64_t)taken * PAGE);
+    return taken != 0;
 }
 
 void keeping_take_over(uintptr_t start, uint64_t pages, bool turn)
 {
     if (!is_half_spent() || pages > (turn ? TAKE_OVER_ON_TURN : TAKE_OVER))
         return;
-    for (uint64_t page = 1; page < pages; page++) {
-        struct slot_history history;
-        slot_read(start + page * PAGE, &history);
-        if (!history.kept)
-            continue;
-        uint64_t inside = pages - page;
-        uint32_t behind = slot_kept_behind(&history, inside);
-        if (behind &&
-            !leave_behind(start + pages * PAGE, behind, (uint32_t)(history.pages - inside), history.rule))
-            continue;
-        history.kept = 0;
-        keeping_write(start + page * PAGE, &history);
-    }
+    if (!turn && !__atomic_load_n(&state.overlapping, __ATOMIC_RELAXED))
+        return;
+    uintptr_t length = pages * PAGE, end = start + length;
+    bool found = false;
+    for (uintptr_t other = start > length ? start - length : PAGE; other < end; other += PAGE)
+        if (other != start)
+            found |= take_from(other, start, end);
+    if (turn || found)
+        __atomic_store_n(&state.overlapping, found, __ATOMIC_RELAXED);
 }
 
 /* How many pages must be left to a range that was denied them and is reset more than twice as often. One that

@@ -27,9 +27,11 @@ void keeping_dropped(uintptr_t start, size_t length);
 /* Has the table a place for this range? */
 bool keeping_has_place(uintptr_t start);
 
-/* Allocators split and merge their extents: what ranges that begin inside of this one kept of it counts as
-   its own, now that it was reset from end to end. Where the budget is not spent nobody asks. turn: as in
-   policy_open; long ranges are gone through only then, and very long ones not at all. Signal-safe. */
+/* Allocators split and merge their extents: what other ranges kept of this one counts as its own, now that it
+   was reset from end to end. Of those that begin before it only the ones that begin less than its length
+   before are known. Nobody asks before half of the budget is spent, nor, but on a turn (as in policy_open),
+   where ranges do not overlap; long ranges are gone through on a turn, and very long ones not at all.
+   Signal-safe. */
 void keeping_take_over(uintptr_t start, uint64_t pages, bool turn);
 
 /* How many pages this range may keep now. Where the budget is spent that is decided by use: a range that is

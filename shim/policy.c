@@ -2,11 +2,12 @@
 
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
-    SCAN = 950,      /* with its share of our own work */
-    SCAN_PAGE = 2,   /* ... and for each page that is present, */
-    REPORT = 8,      /* for each that is reported, */
-    SCAN_TABLE = 18, /* for each page table's worth (2 MiB) that it passes over */
-    REAL = 500,      /* the real call, */
+    SCAN = 950,       /* with its share of our own work */
+    SCAN_PAGE = 2,    /* ... and for each page that is present, */
+    REPORT = 8,       /* for each that is reported, */
+    ASK_MAPPED = 210, /* whether all of a range is mapped */
+    SCAN_TABLE = 18,  /* for each page table's worth (2 MiB) that it passes over */
+    REAL = 500,       /* the real call, */
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
     STORE = 38, /* to write a page, */
@@ -159,7 +160,8 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     history->audited = (uint32_t)kept;
     /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same
        pages come back, that was in vain too: ask ever more seldom. */
-    if (kept == 0 || (findings->unneeded * 4 > written && !blind_pays(history->pages, written, true))) {
+    bool whole = written && blind_pays(history->pages, written, true);
+    if (kept == 0 || (findings->unneeded * 4 > written && !whole)) {
         lengthen_interval(history, 2);
         history->state = SLOT_LOOK;
         return false;
@@ -169,10 +171,13 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     return true;
 }
 
-static void close_serve(struct slot_history *history, const struct findings *findings)
+/* kept_before: pages, by the reset before. */
+static void close_serve(struct slot_history *history, const struct findings *findings, uint64_t kept_before)
 {
-    /* So many pages pile up only where each cycle writes others: no need to wait for the check. */
-    if (history->state == SLOT_CHECK && history->touched &&
+    /* So many pages pile up, a few at a time, only where each cycle writes others: no need to wait for the
+       check. */
+    bool by_steps = findings->restored <= kept_before + 2 * (uint64_t)history->touched;
+    if (history->state == SLOT_CHECK && history->touched && by_steps &&
         findings->restored > history->touched * FAULTS_WORTH)
         history->countdown = 0;
     if (history->state != SLOT_SERVE || findings->restored <= 2 * (uint64_t)history->audited + GROWTH_SEEN)
@@ -184,6 +189,7 @@ static void close_serve(struct slot_history *history, const struct findings *fin
 bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
 {
     bool stays = true;
+    uint32_t kept_before = history->kept;
     /* Stored only where they differ: the caller compares whole words, and a load over a younger and narrower
        store waits for it (5 ns). */
     if (history->refusals)
@@ -195,7 +201,7 @@ bool policy_close(struct slot_history *history, enum opening opening, const stru
     else if (opening == OPEN_AUDIT)
         stays = close_audit(history, findings);
     else
-        close_serve(history, findings);
+        close_serve(history, findings, kept_before);
     if (!stays)
         history->kept = 0;
     return stays;
@@ -211,8 +217,9 @@ enum decision policy_decide(const struct policy_input *input)
     if (whole && (input->rule == POLICY_RESTORE || (input->rule == POLICY_AUTO && pays)))
         return DECIDE_BLIND;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
-    bool complement = whole_fits && apart && !input->unconfirmed && input->expected > input->call_pages / 2;
-    return complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
+    bool complement = 2 * (uint64_t)input->expected * REPORT >
+                      input->call_pages * REPORT + (input->promised ? ASK_MAPPED : 0);
+    return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 
 /* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 5 ns

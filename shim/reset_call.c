@@ -119,7 +119,7 @@ static void recall(struct service *service)
     struct slot_history *history = &service->history, *before = &service->before;
     slot_read(service->call->start, before);
     *history = *before;
-    history->pages = (uint32_t)((service->call->end - service->call->start) / PAGE);
+    history->pages = slot_pages((service->call->end - service->call->start) / PAGE);
     service->behind = slot_kept_behind(before, history->pages);
     if (service->behind)
         history->kept -= service->behind;
@@ -300,7 +300,8 @@ static long serve(struct service *service, struct plan *plan)
         return forward_all(service, REASON_failed);
     }
     long result = finish(service, &work);
-    keeping_take_over(service->call->start, service->history.pages, service->timed);
+    keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
+                      service->timed);
     count_work(&work, service->matched);
     if (process.options.mode == MODE_VERIFY && work.served)
         return verify_call(service->call, plan, service->advice);

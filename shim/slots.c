@@ -10,8 +10,9 @@ enum {
 };
 
 /* check ties the words together: those of two writers do not fit. No writer ever claims an entry, so none can
-   be left claimed. The first word holds what is kept, and is only ever exchanged: what goes in and what comes
-   out add up whoever writes. */
+   be left claimed. The first word holds what is kept. It is left out, for another range may take of that (and
+   for a moment it may be that of a range which takes the place), and is only ever exchanged: what goes in and
+   what comes out add up whoever writes. */
 struct entry {
     uint64_t start, check, words[WORDS];
 };
@@ -27,11 +28,10 @@ static struct entry *set_of(uintptr_t start)
 
 static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 {
-    return start ^ words[0] * 0x9e3779b97f4a7c15ULL ^ words[1] * 0xbf58476d1ce4e5b9ULL ^
-           words[2] * 0x94d049bb133111ebULL ^ words[3] * 0xd6e8feb86659fd93ULL ^
-           words[4] * 0xa0761d6478bd642fULL;
+    return start ^ words[1] * 0xbf58476d1ce4e5b9ULL ^ words[2] * 0x94d049bb133111ebULL ^
+           words[3] * 0xd6e8feb86659fd93ULL ^ words[4] * 0xa0761d6478bd642fULL;
 }
-_Static_assert(WORDS == 5, "check_of mixes them all");
+_Static_assert(WORDS == 5, "check_of mixes all but the first");
 
 /* True when the entry is whole: then start and history are those of one writer. Written by words, as it is
    copied later: a load that spans two stores waits for both (4 ns). */
@@ -90,6 +90,27 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
     __atomic_store_n(&entry->check, check_of(start, words), __ATOMIC_RELAXED);
     memcpy(replaced, before, sizeof before);
     return true;
+}
+
+uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept)
+{
+    struct entry *set = set_of(start);
+    for (unsigned way = 0; way < WAYS; way++) {
+        if (__atomic_load_n(&set[way].start, __ATOMIC_RELAXED) != start)
+            continue;
+        uint64_t *first = &set[way].words[0], old = __atomic_load_n(first, __ATOMIC_RELAXED), new;
+        uint32_t before;
+        struct slot_history history = {0};
+        do {
+            memcpy(&history, &old, sizeof old);
+            before = history.kept;
+            history.pages = history.pages < pages ? history.pages : pages;
+            history.kept = before < kept ? before : kept;
+            memcpy(&new, &history, sizeof new);
+        } while (!__atomic_compare_exchange_n(first, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        return before - history.kept;
+    }
+    return 0;
 }
 
 bool slot_has_place(uintptr_t start)

@@ -8,6 +8,13 @@
 
 #include "shim/policy.h"
 
+/* A range's length as its history holds it. */
+static inline uint32_t slot_pages(uint64_t pages)
+{
+    enum { MOST = (1 << 24) - 1 };
+    return pages < MOST ? (uint32_t)pages : MOST;
+}
+
 /* Copies the history of the range that starts at start; zeroes, which say SLOT_NEW, when there is none. An
    entry that two threads wrote at once is recognised and not believed. */
 void slot_read(uintptr_t start, struct slot_history *history);
@@ -23,6 +30,15 @@ static inline uint32_t slot_kept_behind(const struct slot_history *history, uint
     uint64_t shorter = history->pages > pages ? history->pages - pages : 0;
     return history->kept < shorter ? history->kept : (uint32_t)shorter;
 }
+
+/* Lowers what the range at this start keeps to so many pages. Returns by how many it fell: the caller
+   accounts for them. Leaves all else to the range's own resets, which may be going on. */
+uint32_t slot_lower_kept(uintptr_t start, uint32_t most);
+
+/* Another range takes over what this one kept behind its first pages, or all but so many. Returns how many it
+   keeps less: the caller accounts for them. All else is left to the range's own resets, which may be going
+   on. */
+uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept);
 
 /* Would slot_write find a place for this start? */
 bool slot_has_place(uintptr_t start);

@@ -214,6 +214,28 @@ static int protected_memory_cached(void)
     return CASE_PASSED;
 }
 
+/* A promise that is broken costs exactness, but not the process: a hole that nobody saw being made. */
+static int promised_memory_that_is_gone(void)
+{
+    size_t length = 200 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    long result;
+    for (int i = 0; i < 50; i++) {
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length));
+        make_dirty(memory, length);
+    }
+    EXPECT(counter("served") == 50);
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(SYS_munmap), "D"(memory + length / 2), "S"((size_t)PLACE_PAGE)
+                     : "rcx", "r11", "memory");
+    EXPECT(result == 0);
+    madvise(memory, length, MADV_DONTNEED);
+    EXPECT(is_zero(memory, length / 2));
+    EXPECT(is_zero(memory + length / 2 + PLACE_PAGE, length / 2 - PLACE_PAGE));
+    return CASE_PASSED;
+}
+
 static int locked_memory(void)
 {
     size_t length = 8 * PLACE_PAGE;
@@ -260,6 +282,7 @@ int main(int argc, char **argv)
         {"userfaultfd_that_is_refused", NULL, NULL, userfaultfd_that_is_refused},
         {"protected_memory", NULL, NULL, protected_memory},
         {"protected_memory_cached", "any,vma=cache", NULL, protected_memory_cached},
+        {"promised_memory_that_is_gone", "any,policy=scan,vma=cache", NULL, promised_memory_that_is_gone},
         {"locked_memory", NULL, NULL, locked_memory},
         {"errno_stays", "any,policy=scan", NULL, errno_stays},
     };

@@ -77,8 +77,15 @@ Test(policy, the_fewer_pages_are_reported)
     input.unconfirmed = true;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.unconfirmed = false;
+    /* What is only promised must be asked for first. */
+    input.promised = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.expected = 80;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    input.promised = false;
     /* Few pages in more than one piece are found by a single scan. */
     input.pages = 40;
+    input.expected = 60;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.expected = 90;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
@@ -211,6 +218,29 @@ Test(policy, pages_that_are_not_used_again_are_given_back)
         reset_range(&s);
     }
     cr_assert_eq(resident(&s), 0);
+}
+
+/* A few pages were used when it was last looked at, and then none are any more. Small ranges are written
+   whole, and what a read touched leaves no trace. */
+Test(policy, a_small_range_that_is_not_used_any_more_is_given_up)
+{
+    for (uint32_t pages = 4; pages <= 64; pages += 4) {
+        struct slot_history history = {.pages = pages, .state = SLOT_LOOK};
+        struct findings used = {.touched = 3, .restored = 2}, idle = {.restored = pages, .unneeded = pages};
+        enum reason why;
+        uint32_t present = 0, served = 0;
+        cr_assert(policy_close(&history, OPEN_LOOK, &used));
+        for (int i = 0; i < 10000; i++) {
+            enum opening opening = policy_open(&history, i % 32 == 0, false, &why);
+            const struct findings none = {0};
+            bool stays = opening != OPEN_FORWARD &&
+                         policy_close(&history, opening, opening == OPEN_LOOK ? &none : &idle);
+            served += i >= 5000 && opening != OPEN_FORWARD;
+            present = stays ? pages : 0;
+        }
+        cr_assert_eq(present, 0);
+        cr_assert(served < 50, "%u pages: %u of the later resets served", pages, served);
+    }
 }
 
 /* Other pages in each cycle, each seldom: kept pages would only be restored in vain. */

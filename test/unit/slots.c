@@ -32,6 +32,26 @@ Test(slots, remember)
     cr_assert_eq(read_back(0x7f0000001000).kept, 0);
 }
 
+Test(slots, a_range_yields_to_another)
+{
+    struct slot_history history = {.kept = 70, .pages = 100, .rule = 2, .dirty = 9}, replaced;
+    cr_assert(slot_write(0x7f0000001000, &history, &replaced));
+    cr_assert_eq(slot_yield(0x7f0000001000, 100, 80), 0);
+    cr_assert_eq(slot_yield(0x7f0000001000, 60, 50), 20);
+    struct slot_history read = read_back(0x7f0000001000);
+    cr_assert(read.kept == 50 && read.pages == 60 && read.rule == 2 && read.dirty == 9);
+    cr_assert_eq(slot_yield(0x7f0000001000, 100, 0), 50);
+    cr_assert_eq(slot_yield(0x7f0000002000, 1, 0), 0);
+    cr_assert_eq(write_kept(0x7f0000001000, 5).kept, 0);
+}
+
+Test(slots, a_length_that_is_too_long_is_the_longest)
+{
+    struct slot_history history = {.pages = slot_pages((uint64_t)5 << 32)};
+    cr_assert_eq(history.pages, (1 << 24) - 1);
+    cr_assert_eq(slot_pages(77), 77);
+}
+
 /* A full table refuses a new range rather than forget what an old one keeps; ranges that keep nothing give
  * way. */
 Test(slots, no_kept_page_is_lost)
