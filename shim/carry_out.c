@@ -56,6 +56,7 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
         .blind_possible = safe ? piece->image.kind == IMAGE_NONE || piece->image.kind == IMAGE_SEALED
                                : piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
         .stores_safe = safe,
+        .image = piece->image.kind != IMAGE_NONE,
         .unconfirmed = work->plan->unconfirmed,
         .promised = work->plan->promised,
         .learning = work->learning,

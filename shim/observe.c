@@ -166,7 +166,8 @@ static void cut_at_keep(uint64_t amounts[OBSERVED_COUNT], uint64_t *pages_left)
 /* Would a reset leave a piece of this size alone? */
 static bool is_too_large(const struct rule *rule, uint64_t pages)
 {
-    struct policy_input input = {.rule = rule->policy, .pages = pages, .pages_left = rule->keep / PAGE};
+    struct policy_input input = {
+        .rule = rule->policy, .pages = pages, .call_pages = pages, .pages_left = rule->keep / PAGE};
     return policy_decide(&input) == DECIDE_FORWARD;
 }
 

@@ -2,15 +2,17 @@
 
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
-    SCAN = 950,       /* with its share of our own work */
-    SCAN_PAGE = 2,    /* ... and for each page that is present, */
-    REPORT = 8,       /* for each that is reported, */
-    ASK_MAPPED = 210, /* whether all of a range is mapped */
-    SCAN_TABLE = 18,  /* for each page table's worth (2 MiB) that it passes over */
-    REAL = 500,       /* the real call, */
+    SCAN = 950,           /* with its share of our own work */
+    SCAN_PAGE = 2,        /* ... and for each page that is present, */
+    SCAN_IMAGE_PAGE = 22, /* in an image, where it is asked whether it is the file's, */
+    REPORT = 8,           /* for each that is reported, */
+    ASK_MAPPED = 210,     /* whether all of a range is mapped */
+    SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over */
+    REAL = 500,           /* the real call, */
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
     STORE = 38, /* to write a page, */
+    COPY = 60,  /* to copy one of an image, */
     READ = 200, /* or to have the kernel write it, from /dev/zero */
     READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
@@ -102,12 +104,18 @@ static void serve_until_audit(struct slot_history *history)
     history->countdown = (uint16_t)(1u << history->interval);
 }
 
-/* Is a range with so many dirty pages written whole sooner than it is scanned? */
+/* Is anonymous memory with so many dirty pages written whole sooner than it is scanned? */
 static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
 {
     uint64_t blind = stores_safe ? pages * STORE : READ + pages * READ_PAGE;
     uint64_t clean = pages > dirty ? pages - dirty : 0, reported = dirty < clean ? dirty : clean;
     return blind <= SCAN + pages * SCAN_PAGE + reported * REPORT + dirty * STORE;
+}
+
+/* Is an image copied whole sooner? */
+static bool copy_pays(uint64_t pages, uint64_t dirty)
+{
+    return pages * COPY <= SCAN + pages * SCAN_IMAGE_PAGE + dirty * COPY;
 }
 
 /* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults.
@@ -212,11 +220,15 @@ enum decision policy_decide(const struct policy_input *input)
     if (input->rule == POLICY_FORWARD || input->pages_left == 0)
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
-    bool pays =
-        !input->learning && input->known && blind_pays(input->call_pages, input->dirty, input->stores_safe);
-    if (whole && (input->rule == POLICY_RESTORE || (input->rule == POLICY_AUTO && pays)))
-        return DECIDE_BLIND;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
+    /* Where the dirty pages are is not known: in proportion. */
+    uint64_t pages = apart ? input->pages : input->call_pages,
+             dirty = input->dirty * pages / input->call_pages;
+    bool pays = input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
+    bool blind = input->rule == POLICY_RESTORE ||
+                 (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
+    if (whole && blind)
+        return DECIDE_BLIND;
     bool complement = 2 * (uint64_t)input->expected * REPORT >
                       input->call_pages * REPORT + (input->promised ? ASK_MAPPED : 0);
     return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;

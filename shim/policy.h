@@ -77,6 +77,7 @@ struct policy_input {
     enum rule_policy rule;
     bool blind_possible; /* the piece can be written whole without asking what is dirty */
     bool stores_safe;    /* ... by plain stores, with no system call */
+    bool image;          /* it is restored from a file's content */
     bool unconfirmed;    /* the mapping is what it was at some earlier time, */
     bool promised;       /* ... or what the user promised; else the kernel said so just now */
     bool learning;       /* a look or an audit: only a scan tells */

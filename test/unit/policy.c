@@ -62,6 +62,25 @@ Test(policy, blind_where_it_is_cheaper)
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
 }
 
+Test(policy, an_image_is_copied_rather_than_asked_about)
+{
+    struct policy_input input = {
+        .blind_possible = true,
+        .stores_safe = true,
+        .known = true,
+        .pages = 128,
+        .call_pages = 256,
+        .pages_left = 999,
+        .expected = 205,
+        .dirty = 170,
+    };
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    input.image = true;
+    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    input.dirty = 100;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+}
+
 Test(policy, the_fewer_pages_are_reported)
 {
     struct policy_input input = {.pages = 100, .call_pages = 100, .pages_left = 100, .expected = 50};
