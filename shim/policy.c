@@ -221,9 +221,10 @@ enum decision policy_decide(const struct policy_input *input)
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
+    uint64_t pages = apart ? input->pages : input->call_pages, dirty = input->dirty;
     /* Where the dirty pages are is not known: in proportion. */
-    uint64_t pages = apart ? input->pages : input->call_pages,
-             dirty = input->dirty * pages / input->call_pages;
+    if (pages != input->call_pages)
+        dirty = dirty * pages / input->call_pages;
     bool pays = input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
