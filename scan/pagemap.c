@@ -48,10 +48,10 @@ static uint64_t pages_of(const struct page_region *regions, long count)
 }
 
 /* Expects that what comes is like the pages just passed over in so many ns. */
-static uint64_t next_slice(uint64_t slice, uint64_t passed, uint64_t found, uint64_t ns)
+static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed, uint64_t found, uint64_t ns)
 {
     uint64_t least = slice / STEP > SLICE_LEAST ? slice / STEP : SLICE_LEAST;
-    uint64_t most = slice * STEP < SLICE_MOST ? slice * STEP : SLICE_MOST;
+    uint64_t most = slice * STEP < slice_most ? slice * STEP : slice_most;
     uint64_t hold = HOLD + found * RESTORE < HOLD_MOST ? HOLD + found * RESTORE : HOLD_MOST;
     uint64_t next = ns ? passed * hold / ns : most;
     return next < least ? least : next > most ? most : next;
@@ -85,8 +85,9 @@ int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         return -EIO;
     if (!last) {
         uint64_t passed = (argument.walk_end - scan->position) / PAGE, found = pages_of(scan->regions, count);
+        uint64_t most = scan->file_end > argument.walk_end ? SLICE_AT_FIRST : SLICE_MOST;
         scan->slice =
-            next_slice(slice, passed, scan->complement ? passed - found : found, prim_now() - before);
+            next_slice(slice, most, passed, scan->complement ? passed - found : found, prim_now() - before);
     }
     scan->position = argument.walk_end;
     return (int)count;

@@ -19,7 +19,7 @@ enum {
     CATEGORY_HUGE = 1 << 6,
 };
 
-/* The most that one scan looks at: 64 MiB whose every page table holds a page or two take 25 us. */
+/* The most that a scan looks at first: 64 MiB whose every page table holds a page or two take 25 us. */
 #define PAGEMAP_SLICE ((uintptr_t)64 << 20)
 
 struct pagemap_scan {

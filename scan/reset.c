@@ -306,8 +306,7 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
 static bool is_plain(const struct reset_span *span, const struct reset_account *account)
 {
     const struct reset_piece *piece = span->piece;
-    bool whole_image =
-        piece->image.kind == IMAGE_SEALED && piece->offset + (piece->end - span->start) <= piece->image.size;
+    bool whole_image = piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, span->start);
     return span->count == 1 && (is_anonymous(piece) || whole_image) &&
            !(account->audit | span->unconfirmed | span->streams);
 }

@@ -17,6 +17,12 @@ struct reset_piece {
     struct image image; /* kind IMAGE_NONE: anonymous, its snapshot is zeroes */
 };
 
+/* Has the piece that begins at start its content in the image to the end? */
+static inline bool reset_image_is_whole(const struct reset_piece *piece, uintptr_t start)
+{
+    return piece->offset + (piece->end - start) <= piece->image.size;
+}
+
 /* Adjacent pieces that are scanned as one. */
 struct reset_span {
     uintptr_t start;

@@ -50,13 +50,14 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
     const struct reset_piece *piece = &work->plan->piece[i];
     if (!is_servable(work, i))
         return DECIDE_FORWARD;
-    bool safe = work->stores_safe;
+    bool safe = work->stores_safe, image = piece->image.kind != IMAGE_NONE;
     struct policy_input input = {
         .rule = rule_of(work, i)->policy,
-        .blind_possible = safe ? piece->image.kind == IMAGE_NONE || piece->image.kind == IMAGE_SEALED
-                               : piece->image.kind == IMAGE_NONE && process.files.zero >= 0,
+        .blind_possible =
+            image ? safe && piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, start)
+                  : safe || process.files.zero >= 0,
         .stores_safe = safe,
-        .image = piece->image.kind != IMAGE_NONE,
+        .image = image,
         .unconfirmed = work->plan->unconfirmed,
         .promised = work->plan->promised,
         .learning = work->learning,
@@ -65,7 +66,8 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
         .call_pages = (work->plan->piece[work->plan->count - 1].end - work->call->start) / PAGE,
         .expected = work->expected,
         .dirty = work->dirty,
-        .known = work->known,
+        .piece = image ? work->image : work->dirty - work->image,
+        .known = work->known && work->plan->count <= 2,
     };
     return policy_decide(&input);
 }
@@ -109,7 +111,7 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
     account->pages_left = pages_left(work, first);
     if (decision == DECIDE_BLIND)
         return reset_blind(&process.files, start, piece, work->stores_safe, streams, account);
-    /* What is not mapped is in no complement, and would be written to: no promise is enough there. */
+    /* What is not mapped is in no complement, and would be written to. */
     bool complement = decision == DECIDE_SCAN_COMPLEMENT &&
                       (!work->plan->promised || vma_check_unlocked(start, piece->end - start) == 0);
     struct reset_span span = {
@@ -131,6 +133,11 @@ static enum reason why_forwarded(const struct work *work, unsigned i)
     return work->pages_most ? REASON_policy : REASON_budget;
 }
 
+static uint64_t needed(const struct reset_account *account)
+{
+    return account->pages_restored - account->pages_unneeded;
+}
+
 long carry_out(struct work *work)
 {
     uintptr_t position = work->call->start;
@@ -138,6 +145,7 @@ long carry_out(struct work *work)
     work->stores_safe = stores_are_safe(work->plan);
     work->first_decline = REASON_COUNT;
     work->served = 0;
+    work->image_written = 0;
     for (unsigned i = 0; i < work->plan->count;) {
         enum decision decision = decide(work, i, position);
         unsigned count = decision == DECIDE_SCAN ? pieces_together(work, i) : 1;
@@ -148,9 +156,12 @@ long carry_out(struct work *work)
             /* What waits goes first: a mapping that refuses the call leaves all behind it untouched. */
             uintptr_t stopped;
             long error = real_call(work, work->pending, position);
+            uint64_t before = needed(&work->account);
             int result = error ? (int)error : serve_pieces(work, i, count, position, decision, &stopped);
             if (result < 0)
                 return result;
+            if (count == 1 && work->plan->piece[i].image.kind != IMAGE_NONE)
+                work->image_written += (uint32_t)(needed(&work->account) - before);
             if (!work->served)
                 work->rule = (uint8_t)work->plan->answer[i].rule;
             for (unsigned served = i; served < i + count; served++)

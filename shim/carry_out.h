@@ -16,13 +16,14 @@ struct work {
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
     uint32_t expected;            /* pages that a scan will find dirty: a hint; 0: not known */
-    uint32_t dirty;               /* pages that were written in a cycle when last seen, */
-    bool known;                   /* if they were */
-    uint64_t touched;             /* pages, found by a look before */
+    uint32_t dirty, image; /* pages that were written in a cycle when last seen, and those of an image, */
+    bool known;            /* if they were */
+    uint32_t touched;      /* pages, found by a look before */
 
     /* Comes out. */
     uint32_t served;           /* bit i: rule i served a piece */
     uint8_t rule;              /* the first that did */
+    uint32_t image_written;    /* pages of images that were restored, and not in vain */
     enum reason first_decline; /* of the pieces that none did; or REASON_COUNT */
 
     /* While it is carried out. */

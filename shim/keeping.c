@@ -14,7 +14,8 @@ enum {
     CONTEST_LASTS = 1000,   /* ms: for so long a range that was denied room is waited for */
     MEASURED_AT_ONCE = SLOT_WAYS,
     TAKE_OVER = 512, /* pages, each of which takes 10 ns, as do as many before them; on a turn */
-    TAKE_OVER_ON_TURN = 32 * TAKE_OVER,
+    TAKE_OVER_ON_TURN = 8 * TAKE_OVER,
+    OVERLAPS_LAST = 64, /* looks that find nothing, before the next is left to a turn */
 };
 
 #define LITTLE ((uint64_t)8 << 20)
@@ -28,7 +29,7 @@ static struct {
        many pages it wants. Of those that were, the one that is reset most often. */
     uint64_t contest_until, contest_interval, contest_pages;
     bool short_of_room;    /* since histories were last measured again */
-    bool overlapping;      /* the last range that looked for others had some kept in it */
+    uint32_t overlapping;  /* looks at what others kept, since ranges were seen to overlap; 0: none is due */
     uintptr_t turned_away; /* the start of a range for which the table had no place; 0: none */
     uint32_t hand;         /* goes round the table */
 } state;
@@ -113,8 +114,9 @@ static bool take_from(uintptr_t other, uintptr_t start, uintptr_t end)
         return false;
     uint32_t outside = history.pages - (uint32_t)((to - from) / PAGE);
     bool at_end = other < start && to == other_end;
-    uint32_t taken = slot_yield(other, at_end ? outside : history.pages, outside);
-    count_kept(history.rule % RULES_MAX, -(int64_t)taken * PAGE);
+    uint8_t rule;
+    uint32_t taken = slot_yield(other, at_end ? outside : history.pages, outside, &rule);
+    count_kept(rule % RULES_MAX, -(int64_t)taken * PAGE);
     return taken != 0;
 }
 
@@ -122,15 +124,17 @@ void keeping_take_over(uintptr_t start, uint64_t pages, bool turn)
 {
     if (!is_half_spent() || pages > (turn ? TAKE_OVER_ON_TURN : TAKE_OVER))
         return;
-    if (!turn && !__atomic_load_n(&state.overlapping, __ATOMIC_RELAXED))
+    uint32_t left = __atomic_load_n(&state.overlapping, __ATOMIC_RELAXED);
+    if (!turn && !left)
         return;
     uintptr_t length = pages * PAGE, end = start + length;
     bool found = false;
     for (uintptr_t other = start > length ? start - length : PAGE; other < end; other += PAGE)
         if (other != start)
             found |= take_from(other, start, end);
-    if (turn || found)
-        __atomic_store_n(&state.overlapping, found, __ATOMIC_RELAXED);
+    uint32_t next = found ? OVERLAPS_LAST : left ? left - 1 : 0;
+    if (next != left)
+        __atomic_store_n(&state.overlapping, next, __ATOMIC_RELAXED);
 }
 
 /* How many pages must be left to a range that was denied them and is reset more than twice as often. One that

@@ -4,7 +4,7 @@ enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
     SCAN = 950,           /* with its share of our own work */
     SCAN_PAGE = 2,        /* ... and for each page that is present, */
-    SCAN_IMAGE_PAGE = 22, /* in an image, where it is asked whether it is the file's, */
+    SCAN_IMAGE_PAGE = 22, /* of an image, where it is asked whether it is the file's, */
     REPORT = 8,           /* for each that is reported, */
     ASK_MAPPED = 210,     /* whether all of a range is mapped */
     SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over */
@@ -12,7 +12,7 @@ enum {
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
     STORE = 38, /* to write a page, */
-    COPY = 60,  /* to copy one of an image, */
+    COPY = 75,  /* to copy one of an image, */
     READ = 200, /* or to have the kernel write it, from /dev/zero */
     READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
@@ -115,7 +115,7 @@ static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
 /* Is an image copied whole sooner? */
 static bool copy_pays(uint64_t pages, uint64_t dirty)
 {
-    return pages * COPY <= SCAN + pages * SCAN_IMAGE_PAGE + dirty * COPY;
+    return pages * COPY <= SCAN + dirty * (SCAN_IMAGE_PAGE + COPY);
 }
 
 /* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults.
@@ -135,6 +135,7 @@ static bool close_look(struct slot_history *history, const struct findings *find
         return false;
     }
     history->dirty = (uint32_t)findings->restored;
+    history->image = (uint32_t)findings->image;
     history->touched = (uint32_t)findings->touched;
     if (findings->restored) {
         history->state = SLOT_CHECK;
@@ -152,6 +153,7 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     uint64_t used = written > history->touched ? written : history->touched;
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
+    history->image = (uint32_t)findings->image;
     bool in_vain = used * FAULTS_WORTH < kept && !(used && blind_pays(history->pages, written, true));
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (history->touched)
@@ -221,11 +223,9 @@ enum decision policy_decide(const struct policy_input *input)
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
-    uint64_t pages = apart ? input->pages : input->call_pages, dirty = input->dirty;
-    /* Where the dirty pages are is not known: in proportion. */
-    if (pages != input->call_pages)
-        dirty = dirty * pages / input->call_pages;
-    bool pays = input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
+    uint64_t pages = apart ? input->pages : input->call_pages, dirty = apart ? input->piece : input->dirty;
+    bool pays =
+        apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)
@@ -235,8 +235,8 @@ enum decision policy_decide(const struct policy_input *input)
     return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 
-/* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 20 ns,
-   and 40 where its struct page is cold. */
+/* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 20
+   ns, and 40 where its struct page is cold. */
 bool policy_scans_together(uint64_t dirty_pages)
 {
     return dirty_pages <= 32;

@@ -44,9 +44,9 @@ struct slot_history {
     uint32_t audited;    /* pages that were kept at the last audit */
     uint32_t window;     /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t last_used;  /* milliseconds, where the budget is short; else 0 */
-    uint32_t dirty;      /* pages the program was last seen to write in a cycle */
+    uint32_t dirty;      /* pages the program was last seen to write in a cycle, */
+    uint32_t image;      /* and those of them that are an image's */
     uint32_t touched;    /* ... and to write or read, at the last look; 0: not looked yet */
-    uint32_t unused;
 } __attribute__((aligned(8))); /* compared and stored by words */
 
 /* What this reset is to do, before the kernel is asked anything. */
@@ -58,9 +58,10 @@ enum opening policy_open(struct slot_history *history, bool turn, bool trusting,
 
 /* What a reset found. Pages. */
 struct findings {
-    uint64_t touched;  /* OPEN_LOOK: present; of a thousand the rest need not be known */
-    uint64_t restored; /* written back, which stay resident */
-    uint64_t unneeded; /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
+    uint32_t touched;  /* OPEN_LOOK: present; of a thousand the rest need not be known */
+    uint32_t restored; /* written back, which stay resident */
+    uint32_t unneeded; /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
+    uint32_t image;    /* of the others, those of an image */
 };
 
 /* Learns from what a reset of so many pages found, and says whether its pages shall stay: false means that
@@ -86,7 +87,8 @@ struct policy_input {
     uint64_t call_pages; /* of the whole call */
     uint32_t expected;   /* of them: about how many a scan will find dirty; 0: not known */
     uint32_t dirty;      /* of them: written in a cycle, when last seen, */
-    bool known;          /* if it was */
+    uint32_t piece;      /* ... and of those the piece's, */
+    bool known;          /* if they were */
 };
 
 enum decision policy_decide(const struct policy_input *input);

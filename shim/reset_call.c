@@ -195,8 +195,9 @@ static long finish(struct service *service, struct work *work)
 {
     struct findings findings = {
         .touched = work->touched,
-        .restored = work->account.pages_restored,
-        .unneeded = work->account.pages_unneeded,
+        .restored = (uint32_t)work->account.pages_restored,
+        .unneeded = (uint32_t)work->account.pages_unneeded,
+        .image = work->image_written,
     };
     enum reason why = REASON_COUNT;
     if (!work->served)
@@ -232,7 +233,7 @@ static long look_around(struct service *service, struct work *work)
                                  &work->account.scans);
     if (touched < 0)
         return touched;
-    work->touched = (uint64_t)touched;
+    work->touched = (uint32_t)touched;
     service->history.window = is_long && touched < ENOUGH ? (uint32_t)((found_end - call->start) / PAGE) : 0;
     return 0;
 }
@@ -270,6 +271,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);
     work->expected = expected_dirty(service);
     work->dirty = service->history.dirty;
+    work->image = service->history.image;
     work->known = service->history.dirty || service->history.touched;
     work->touched = 0;
 }
@@ -287,7 +289,7 @@ static long serve(struct service *service, struct plan *plan)
     }
     trim(plan, service->call, service->history.window);
     if (work.expected < work.touched)
-        work.expected = (uint32_t)work.touched;
+        work.expected = work.touched;
     if (!error)
         error = carry_out(&work);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */

@@ -83,6 +83,9 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
     struct entry *entry = place_for(start);
     if (!entry)
         return false;
+    /* What another range kept must not be taken for this one's, nor the other way round. */
+    if (__atomic_load_n(&entry->start, __ATOMIC_RELAXED) != start)
+        __atomic_store_n(&entry->check, 0, __ATOMIC_RELAXED);
     before[0] = __atomic_exchange_n(&entry->words[0], words[0], __ATOMIC_RELAXED);
     for (unsigned i = 1; i < WORDS; i++)
         __atomic_store_n(&entry->words[i], words[i], __ATOMIC_RELAXED);
@@ -92,7 +95,7 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
     return true;
 }
 
-uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept)
+uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept, uint8_t *rule)
 {
     struct entry *set = set_of(start);
     for (unsigned way = 0; way < WAYS; way++) {
@@ -108,8 +111,10 @@ uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept)
             history.kept = before < kept ? before : kept;
             memcpy(&new, &history, sizeof new);
         } while (!__atomic_compare_exchange_n(first, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+        *rule = history.rule;
         return before - history.kept;
     }
+    *rule = 0;
     return 0;
 }
 

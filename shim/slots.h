@@ -31,14 +31,10 @@ static inline uint32_t slot_kept_behind(const struct slot_history *history, uint
     return history->kept < shorter ? history->kept : (uint32_t)shorter;
 }
 
-/* Lowers what the range at this start keeps to so many pages. Returns by how many it fell: the caller
-   accounts for them. Leaves all else to the range's own resets, which may be going on. */
-uint32_t slot_lower_kept(uintptr_t start, uint32_t most);
-
 /* Another range takes over what this one kept behind its first pages, or all but so many. Returns how many it
-   keeps less: the caller accounts for them. All else is left to the range's own resets, which may be going
-   on. */
-uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept);
+   keeps less, and in *rule whose they were: the caller accounts for them. All else is left to the range's own
+   resets, which may be going on. */
+uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept, uint8_t *rule);
 
 /* Would slot_write find a place for this start? */
 bool slot_has_place(uintptr_t start);

@@ -168,22 +168,27 @@ static size_t next_window(int reset, size_t *pages)
     return (size_t)reset * 16 % (HEAP - LONGEST);
 }
 
-/* An allocator splits and merges its extents: each range overlaps many that were reset before. What stays
-   resident cannot be more than the heap, and so the budget must never seem spent. */
+/* An allocator splits and merges its extents: each range overlaps many that were reset before, and between
+   them come ranges that overlap nothing. What stays resident cannot be more than the heap, and so the budget
+   must never seem spent. */
 static int count_once(size_t place(int reset, size_t *pages))
 {
-    enum { RESETS = 20000 };
-    unsigned char *heap = dirty_memory((size_t)HEAP * PLACE_PAGE);
+    enum { RESETS = 20000, LONE = 64, LONE_PAGES = 16 };
+    unsigned char *heap = dirty_memory((size_t)HEAP * PLACE_PAGE),
+                  *lone = dirty_memory((size_t)LONE * 2 * LONE_PAGES * PLACE_PAGE);
     uint64_t most = 0;
     srandom(1);
     for (int i = 0; i < RESETS; i++) {
         size_t pages, page = place(i, &pages);
         slot[0] = heap + page * PLACE_PAGE;
         EXPECT(use(0, pages * PLACE_PAGE));
+        slot[0] = lone + (size_t)(i % LONE) * 2 * LONE_PAGES * PLACE_PAGE;
+        EXPECT(use(0, (size_t)LONE_PAGES * PLACE_PAGE));
         most = kept_bytes() > most ? kept_bytes() : most;
     }
     printf("at most %lu MiB of %d kept\n", most / MIB, HEAP * PLACE_PAGE / MIB);
     EXPECT(most >= (uint64_t)HEAP * PLACE_PAGE / 2);
+    EXPECT(most <= (uint64_t)HEAP * PLACE_PAGE * 3);
     /* A place in the table may be wanting now and then. */
     EXPECT(counter("declined.budget") <= RESETS / 100);
     return CASE_PASSED;

@@ -214,7 +214,8 @@ static int protected_memory_cached(void)
     return CASE_PASSED;
 }
 
-/* A promise that is broken costs exactness, but not the process: a hole that nobody saw being made. */
+/* A promise that is broken costs exactness. Where it is scanned what to restore it does not cost the process:
+   a hole that nobody saw being made. */
 static int promised_memory_that_is_gone(void)
 {
     size_t length = 200 * PLACE_PAGE;

@@ -36,12 +36,14 @@ Test(slots, a_range_yields_to_another)
 {
     struct slot_history history = {.kept = 70, .pages = 100, .rule = 2, .dirty = 9}, replaced;
     cr_assert(slot_write(0x7f0000001000, &history, &replaced));
-    cr_assert_eq(slot_yield(0x7f0000001000, 100, 80), 0);
-    cr_assert_eq(slot_yield(0x7f0000001000, 60, 50), 20);
+    uint8_t rule;
+    cr_assert_eq(slot_yield(0x7f0000001000, 100, 80, &rule), 0);
+    cr_assert_eq(slot_yield(0x7f0000001000, 60, 50, &rule), 20);
+    cr_assert_eq(rule, 2);
     struct slot_history read = read_back(0x7f0000001000);
     cr_assert(read.kept == 50 && read.pages == 60 && read.rule == 2 && read.dirty == 9);
-    cr_assert_eq(slot_yield(0x7f0000001000, 100, 0), 50);
-    cr_assert_eq(slot_yield(0x7f0000002000, 1, 0), 0);
+    cr_assert_eq(slot_yield(0x7f0000001000, 100, 0, &rule), 50);
+    cr_assert_eq(slot_yield(0x7f0000002000, 1, 0, &rule), 0);
     cr_assert_eq(write_kept(0x7f0000001000, 5).kept, 0);
 }
 
