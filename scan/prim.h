@@ -14,6 +14,12 @@
 
 enum { PAGE = 4096 };
 
+/* How many pages so many bytes take, from a page's start on. */
+static inline uint64_t prim_pages(size_t length)
+{
+    return length / PAGE + (length % PAGE != 0);
+}
+
 /* Advice numbers newer than the build machine's headers may be. */
 enum { ADVICE_DONTNEED = 4, ADVICE_DONTNEED_LOCKED = 24 };
 

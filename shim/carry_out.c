@@ -66,7 +66,7 @@ static inline enum decision decide(const struct work *work, unsigned i, uintptr_
         .call_pages = (work->plan->piece[work->plan->count - 1].end - work->call->start) / PAGE,
         .expected = work->expected,
         .dirty = work->dirty,
-        .piece = image ? work->image : work->dirty - work->image,
+        .piece_dirty = image ? work->image_dirty : work->dirty - work->image_dirty,
         .known = work->known && work->plan->count <= 2,
     };
     return policy_decide(&input);

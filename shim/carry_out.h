@@ -16,9 +16,10 @@ struct work {
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
     uint32_t expected;            /* pages that a scan will find dirty: a hint; 0: not known */
-    uint32_t dirty, image; /* pages that were written in a cycle when last seen, and those of an image, */
-    bool known;            /* if they were */
-    uint32_t touched;      /* pages, found by a look before */
+    uint32_t dirty,
+        image_dirty;  /* pages that were written in a cycle when last seen, and those of an image, */
+    bool known;       /* if they were */
+    uint32_t touched; /* pages, found by a look before */
 
     /* Comes out. */
     uint32_t served;           /* bit i: rule i served a piece */

@@ -91,16 +91,21 @@ bool keeping_write(uintptr_t start, const struct slot_history *history)
     return true;
 }
 
+/* The range keeps at most so many pages, of its first ones. Did it keep more? */
+static bool lower_kept(uintptr_t start, uint32_t pages, uint32_t kept)
+{
+    uint8_t rule;
+    uint32_t taken = slot_yield(start, pages, kept, &rule);
+    count_kept(rule % RULES_MAX, -(int64_t)taken * PAGE);
+    return taken != 0;
+}
+
 void keeping_dropped(uintptr_t start, size_t length)
 {
     struct slot_history history;
     slot_read(start, &history);
-    uint64_t pages = length / PAGE + (length % PAGE != 0);
-    uint32_t behind = slot_kept_behind(&history, pages);
-    if (history.kept == behind)
-        return;
-    history.kept = behind;
-    keeping_write(start, &history);
+    if (history.kept)
+        lower_kept(start, history.pages, slot_kept_behind(&history, prim_pages(length)));
 }
 
 /* Leaves to the range at other what lies outside of [start, end). Did it keep more? */
@@ -114,10 +119,7 @@ static bool take_from(uintptr_t other, uintptr_t start, uintptr_t end)
         return false;
     uint32_t outside = history.pages - (uint32_t)((to - from) / PAGE);
     bool at_end = other < start && to == other_end;
-    uint8_t rule;
-    uint32_t taken = slot_yield(other, at_end ? outside : history.pages, outside, &rule);
-    count_kept(rule % RULES_MAX, -(int64_t)taken * PAGE);
-    return taken != 0;
+    return lower_kept(other, at_end ? outside : history.pages, outside);
 }
 
 void keeping_take_over(uintptr_t start, uint64_t pages, bool turn)
@@ -226,10 +228,8 @@ static void measure_some(uint32_t *hand)
         long pages = pagemap_count(process.files.pagemap, start, start + (uintptr_t)history.pages * PAGE,
                                    history.kept, &found_end, &scans);
         count(COUNTER_scans, scans);
-        if (pages < 0 || (uint64_t)pages >= history.kept)
-            continue;
-        history.kept = (uint32_t)pages;
-        keeping_write(start, &history);
+        if (pages >= 0)
+            lower_kept(start, history.pages, (uint32_t)pages);
     }
 }
 

@@ -135,7 +135,7 @@ static bool close_look(struct slot_history *history, const struct findings *find
         return false;
     }
     history->dirty = (uint32_t)findings->restored;
-    history->image = (uint32_t)findings->image;
+    history->image_dirty = findings->image_written;
     history->touched = (uint32_t)findings->touched;
     if (findings->restored) {
         history->state = SLOT_CHECK;
@@ -153,7 +153,7 @@ static bool close_audit(struct slot_history *history, const struct findings *fin
     uint64_t used = written > history->touched ? written : history->touched;
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
-    history->image = (uint32_t)findings->image;
+    history->image_dirty = findings->image_written;
     bool in_vain = used * FAULTS_WORTH < kept && !(used && blind_pays(history->pages, written, true));
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (history->touched)
@@ -223,7 +223,8 @@ enum decision policy_decide(const struct policy_input *input)
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
-    uint64_t pages = apart ? input->pages : input->call_pages, dirty = apart ? input->piece : input->dirty;
+    uint64_t pages = apart ? input->pages : input->call_pages,
+             dirty = apart ? input->piece_dirty : input->dirty;
     bool pays =
         apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||

@@ -32,21 +32,21 @@ enum slot_state {
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. The first word says
    what it keeps, and another range may take of that (slot_yield). */
 struct slot_history {
-    uint32_t kept;       /* pages the last reset wrote, which stay resident */
-    uint32_t pages : 24; /* its length at the last reset; 64 GiB at the most: slot_pages */
-    uint32_t rule : 8;   /* whose kept bytes they are */
-    uint8_t state;       /* enum slot_state */
-    uint8_t reason;      /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals;    /* in a row */
-    uint16_t countdown;  /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
-    uint8_t patience;    /* log2 of the turns it is given up for, next time */
-    uint8_t interval;    /* log2 of the turns from one audit to the next */
-    uint32_t audited;    /* pages that were kept at the last audit */
-    uint32_t window;     /* pages from its start, behind which nothing was present; 0: not known */
-    uint32_t last_used;  /* milliseconds, where the budget is short; else 0 */
-    uint32_t dirty;      /* pages the program was last seen to write in a cycle, */
-    uint32_t image;      /* and those of them that are an image's */
-    uint32_t touched;    /* ... and to write or read, at the last look; 0: not looked yet */
+    uint32_t kept;        /* pages the last reset wrote, which stay resident */
+    uint32_t pages : 24;  /* its length at the last reset; 64 GiB at the most: slot_pages */
+    uint32_t rule : 8;    /* whose kept bytes they are */
+    uint8_t state;        /* enum slot_state */
+    uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
+    uint8_t refusals;     /* in a row */
+    uint16_t countdown;   /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint8_t patience;     /* log2 of the turns it is given up for, next time */
+    uint8_t interval;     /* log2 of the turns from one audit to the next */
+    uint32_t audited;     /* pages that were kept at the last audit */
+    uint32_t window;      /* pages from its start, behind which nothing was present; 0: not known */
+    uint32_t last_used;   /* milliseconds, where the budget is short; else 0 */
+    uint32_t dirty;       /* pages the program was last seen to write in a cycle, */
+    uint32_t image_dirty; /* and those of them that are an image's */
+    uint32_t touched;     /* ... and to write or read, at the last look; 0: not looked yet */
 } __attribute__((aligned(8))); /* compared and stored by words */
 
 /* What this reset is to do, before the kernel is asked anything. */
@@ -58,10 +58,10 @@ enum opening policy_open(struct slot_history *history, bool turn, bool trusting,
 
 /* What a reset found. Pages. */
 struct findings {
-    uint32_t touched;  /* OPEN_LOOK: present; of a thousand the rest need not be known */
-    uint32_t restored; /* written back, which stay resident */
-    uint32_t unneeded; /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
-    uint32_t image;    /* of the others, those of an image */
+    uint32_t touched;       /* OPEN_LOOK: present; of a thousand the rest need not be known */
+    uint32_t restored;      /* written back, which stay resident */
+    uint32_t unneeded;      /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
+    uint32_t image_written; /* of the others, those of an image */
 };
 
 /* Learns from what a reset of so many pages found, and says whether its pages shall stay: false means that
@@ -76,19 +76,19 @@ enum decision { DECIDE_SCAN, DECIDE_SCAN_COMPLEMENT, DECIDE_BLIND, DECIDE_FORWAR
 
 struct policy_input {
     enum rule_policy rule;
-    bool blind_possible; /* the piece can be written whole without asking what is dirty */
-    bool stores_safe;    /* ... by plain stores, with no system call */
-    bool image;          /* it is restored from a file's content */
-    bool unconfirmed;    /* the mapping is what it was at some earlier time, */
-    bool promised;       /* ... or what the user promised; else the kernel said so just now */
-    bool learning;       /* a look or an audit: only a scan tells */
-    uint64_t pages;      /* of the piece */
-    uint64_t pages_left; /* of the threshold and the budget */
-    uint64_t call_pages; /* of the whole call */
-    uint32_t expected;   /* of them: about how many a scan will find dirty; 0: not known */
-    uint32_t dirty;      /* of them: written in a cycle, when last seen, */
-    uint32_t piece;      /* ... and of those the piece's, */
-    bool known;          /* if they were */
+    bool blind_possible;  /* the piece can be written whole without asking what is dirty */
+    bool stores_safe;     /* ... by plain stores, with no system call */
+    bool image;           /* it is restored from a file's content */
+    bool unconfirmed;     /* the mapping is what it was at some earlier time, */
+    bool promised;        /* ... or what the user promised; else the kernel said so just now */
+    bool learning;        /* a look or an audit: only a scan tells */
+    uint64_t pages;       /* of the piece */
+    uint64_t pages_left;  /* of the threshold and the budget */
+    uint64_t call_pages;  /* of the whole call */
+    uint32_t expected;    /* of them: about how many a scan will find dirty; 0: not known */
+    uint32_t dirty;       /* of them: written in a cycle, when last seen, */
+    uint32_t piece_dirty; /* ... and of those the piece's, */
+    bool known;           /* if they were */
 };
 
 enum decision policy_decide(const struct policy_input *input);

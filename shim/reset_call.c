@@ -20,14 +20,9 @@
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
 #define USER_END ((uintptr_t)1 << 56)
 
-static uint64_t pages_of(size_t length)
-{
-    return length / PAGE + (length % PAGE != 0);
-}
-
 void reset_count_forwarded(enum reason reason, size_t length, long result)
 {
-    count_real_call(reason, result == 0 ? pages_of(length) : 0);
+    count_real_call(reason, result == 0 ? prim_pages(length) : 0);
     statistics_after_call(counters_timed_turn());
 }
 
@@ -39,7 +34,7 @@ static long forward(const struct call *call, size_t length, int advice, enum rea
     long result = prim_madvise(call->start, length, advice);
     if (timed)
         count(COUNTER_forward_ns, (prim_now() - before) * TIMED_TURNS);
-    count_real_call(reason, result == 0 ? pages_of(length) : 0);
+    count_real_call(reason, result == 0 ? prim_pages(length) : 0);
     count_rules(matched, 0, matched);
     return result;
 }
@@ -197,7 +192,7 @@ static long finish(struct service *service, struct work *work)
         .touched = work->touched,
         .restored = (uint32_t)work->account.pages_restored,
         .unneeded = (uint32_t)work->account.pages_unneeded,
-        .image = work->image_written,
+        .image_written = work->image_written,
     };
     enum reason why = REASON_COUNT;
     if (!work->served)
@@ -271,7 +266,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);
     work->expected = expected_dirty(service);
     work->dirty = service->history.dirty;
-    work->image = service->history.image;
+    work->image_dirty = service->history.image_dirty;
     work->known = service->history.dirty || service->history.touched;
     work->touched = 0;
 }

@@ -78,7 +78,7 @@ static void ask_policy(size_t pages)
         .call_pages = pages,
         .expected = history->kept,
         .dirty = history->dirty,
-        .piece = history->dirty,
+        .piece_dirty = history->dirty,
         .known = history->touched != 0,
     };
     struct findings findings = {.restored = history->kept};

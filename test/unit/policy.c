@@ -12,7 +12,7 @@ static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, u
                                  .call_pages = pages,
                                  .pages_left = left,
                                  .dirty = dirty,
-                                 .piece = dirty,
+                                 .piece_dirty = dirty,
                                  .known = true};
     return policy_decide(&input);
 }
@@ -49,7 +49,7 @@ Test(policy, blind_where_it_is_cheaper)
                                  .call_pages = 256,
                                  .pages_left = 999,
                                  .dirty = 250,
-                                 .piece = 250,
+                                 .piece_dirty = 250,
                                  .known = true};
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.stores_safe = true;
@@ -58,7 +58,7 @@ Test(policy, blind_where_it_is_cheaper)
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
     input.learning = false;
     input.pages = input.call_pages = 4;
-    input.dirty = input.piece = 0;
+    input.dirty = input.piece_dirty = 0;
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
     input.known = false;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
@@ -75,13 +75,13 @@ Test(policy, an_image_is_copied_rather_than_asked_about)
         .pages_left = 999,
         .expected = 205,
         .dirty = 170,
-        .piece = 85,
+        .piece_dirty = 85,
     };
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
     input.image = true;
-    input.piece = 100;
+    input.piece_dirty = 100;
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
-    input.piece = 70;
+    input.piece_dirty = 70;
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
 }
 
