@@ -52,6 +52,11 @@ bool image_stands(const struct image *image)
     return LOAD(images.slots[image->slot].generation) == image->generation;
 }
 
+uint32_t image_tags(const struct image *image)
+{
+    return (uint32_t)LOAD(images.slots[image->slot].tags);
+}
+
 static void read_fields(unsigned index, uint32_t generation, struct image *image)
 {
     struct slot *slot = &images.slots[index];
@@ -61,7 +66,6 @@ static void read_fields(unsigned index, uint32_t generation, struct image *image
         .generation = generation,
         .view = (const char *)LOAD(slot->view),
         .size = LOAD(slot->size),
-        .tags = (uint32_t)LOAD(slot->tags),
     };
     if (!LOAD(slot->used))
         STORE(slot->used, 1);

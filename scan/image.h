@@ -29,10 +29,9 @@ enum image_kind {
 
 /* What one image was when it was looked up. */
 struct image {
-    enum image_kind kind;
-    unsigned slot;       /* with generation: which registration this is */
+    enum image_kind kind : 8;
+    unsigned slot : 16;  /* with generation: which registration this is */
     uint32_t generation; /* of the slot; see image_stands */
-    uint32_t tags;       /* the caller's own, from registration */
     const char *view;    /* for SEALED and STABLE: the file's bytes from offset 0 */
     uint64_t size;       /* of the file when it was registered, bytes */
 };
@@ -42,6 +41,9 @@ bool image_find(const struct vma *vma, struct image *image);
 
 /* The same from slot and generation, as they were noted earlier. False when that registration is gone. */
 bool image_recall(unsigned slot, uint32_t generation, struct image *image);
+
+/* What the caller's judge said of it. True if the image stands afterwards. */
+uint32_t image_tags(const struct image *image);
 
 /* Asked once for each file, under the lock: which tags shall be kept with it, and whether a rule promises it
    to be stable. path is as maps prints it, cut at 1023 bytes, and may be changed. */

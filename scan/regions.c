@@ -20,7 +20,7 @@ static uint64_t cookie_of(unsigned vector, uintptr_t claim)
 }
 
 /* The borrower's stack may be gone: it is read as read(2) would. */
-static bool is_abandoned(unsigned vector, uint64_t word)
+static __attribute__((cold)) bool is_abandoned(unsigned vector, uint64_t word)
 {
     uintptr_t borrower = word & ADDRESS;
     uint64_t cookie = 0;

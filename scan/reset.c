@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "scan/call_path.h"
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/regions.h"
@@ -60,7 +61,7 @@ static inline bool is_anonymous(const struct reset_piece *piece)
 }
 
 /* No vector registers: 80 ns a page. NULL stands for zeroes. */
-static bool page_equals(uintptr_t page, const char *snapshot)
+static __attribute__((noinline)) bool page_equals(uintptr_t page, const char *snapshot)
 {
     const uint64_t *now = (const uint64_t *)page, *then = (const uint64_t *)snapshot;
     for (unsigned i = 0; i < PAGE / sizeof *now; i += 8) {
@@ -75,8 +76,8 @@ static bool page_equals(uintptr_t page, const char *snapshot)
 
 /* How many pages of a run nobody wrote to, as far as can be seen: an image that may be cut short is not read.
  */
-static __attribute__((noinline)) uint64_t
-count_unneeded(const struct reset_piece *piece, uintptr_t piece_start, uintptr_t start, uintptr_t end)
+static __attribute__((cold)) uint64_t count_unneeded(const struct reset_piece *piece, uintptr_t piece_start,
+                                                     uintptr_t start, uintptr_t end)
 {
     uint64_t pages = 0;
     if (!is_anonymous(piece) &&
@@ -90,7 +91,7 @@ count_unneeded(const struct reset_piece *piece, uintptr_t piece_start, uintptr_t
 
 static inline void store_zeroes(uintptr_t start, size_t length, bool streams)
 {
-    if (__builtin_expect(streams, 0))
+    if (unlikely(streams))
         zeroes_stream(start, length);
     else
         zeroes_write(start, length);
@@ -114,17 +115,18 @@ static int give_to_kernel(struct reset_account *account, uintptr_t start, uintpt
 
 static uint64_t clock_now(const struct reset_account *account)
 {
-    return account->times ? prim_now() : 0;
+    return unlikely(account->times != NULL) ? prim_now() : 0;
 }
 
-static int scan_once(struct pagemap_scan *scan, struct reset_account *account)
+static inline __attribute__((always_inline)) int scan_once(struct pagemap_scan *scan,
+                                                           struct reset_account *account)
 {
     uint64_t before = clock_now(account);
     uintptr_t from = scan->position;
     int count = pagemap_next(scan, account->pages_left);
     account->scans++;
     account->pages_scanned += (scan->position - from) / PAGE;
-    if (account->times)
+    if (unlikely(account->times != NULL))
         account->times->scan_ns += clock_now(account) - before;
     return count;
 }
@@ -150,7 +152,7 @@ static inline int restore_part(struct progress *progress, uintptr_t start, uintp
     if (is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
     progress->restored += (end - start) / PAGE;
-    if (__builtin_expect(progress->account->audit, 0) && !progress->span->unconfirmed)
+    if (unlikely(progress->account->audit) && !progress->span->unconfirmed)
         progress->account->pages_unneeded += count_unneeded(piece, progress->piece_start, start, end);
     if (is_anonymous(piece))
         return restore_zeroes(progress->files, progress->span, start, end - start);
@@ -159,7 +161,7 @@ static inline int restore_part(struct progress *progress, uintptr_t start, uintp
 }
 
 /* A run that only the kernel may touch, or that reaches into the next piece. */
-static __attribute__((noinline)) int restore_odd_run(struct progress *progress, const struct page_region *run)
+static __attribute__((cold)) int restore_odd_run(struct progress *progress, const struct page_region *run)
 {
     int error = 0;
     if (run->categories & CATEGORY_FILE)
@@ -187,7 +189,7 @@ static __attribute__((noinline)) int restore_odd_run(struct progress *progress, 
 /* A run outside of its scan would be written to all the same: the vector was clobbered. */
 static inline bool is_within(const struct page_region *run, uintptr_t from, uintptr_t end)
 {
-    return __builtin_expect(run->start >= from && run->end <= end && run->end > run->start, 1);
+    return likely(run->start >= from && run->end <= end && run->end > run->start);
 }
 
 /* The dirty runs of one scan, which began at from. */
@@ -198,8 +200,7 @@ static int restore_runs(struct progress *progress, uintptr_t from, int count)
         const struct page_region *run = &progress->scan.regions[i];
         if (!is_within(run, from, progress->scan.position))
             error = -EIO;
-        else if (__builtin_expect(!run->categories && run->end <= progress->span->piece[progress->piece].end,
-                                  1))
+        else if (likely(!run->categories && run->end <= progress->span->piece[progress->piece].end))
             error = restore_part(progress, run->start, run->end, 0);
         else
             error = restore_odd_run(progress, run);
@@ -222,10 +223,10 @@ static int restore_plain_runs(struct progress *progress, uintptr_t from, int cou
         uintptr_t start = run->start, length = run->end - start;
         if (!is_within(run, from, end)) {
             error = -EIO;
-        } else if (__builtin_expect(run->categories != 0, 0)) {
+        } else if (unlikely(run->categories != 0)) {
             error = restore_odd_run(progress, run);
         } else {
-            if (view)
+            if (unlikely(view != NULL))
                 copy_bytes(start, view + (start - view_start), length);
             else
                 zeroes_write(start, length);
@@ -263,12 +264,12 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     int error = progress->scan.complement ? restore_between(progress, from, count)
                 : progress->plain         ? restore_plain_runs(progress, from, count)
                                           : restore_runs(progress, from, count);
-    if (progress->span->streams)
+    if (unlikely(progress->span->streams))
         zeroes_fence();
     account->pages_restored += progress->restored;
     account->pages_left -= progress->restored;
     progress->restored = 0;
-    if (account->times)
+    if (unlikely(account->times != NULL))
         account->times->restore_ns += clock_now(account) - before;
     return error;
 }
@@ -286,6 +287,7 @@ static int images_stand(const struct reset_span *span)
 static void choose_categories(const struct reset_span *span, struct pagemap_scan *scan)
 {
     unsigned images = 0;
+    scan->file_end = 0;
     for (unsigned i = 0; i < span->count; i++)
         if (!is_anonymous(&span->piece[i])) {
             images++;
@@ -293,12 +295,12 @@ static void choose_categories(const struct reset_span *span, struct pagemap_scan
         }
     scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
     scan->clean = images ? CATEGORY_FILE : CATEGORY_ZERO;
-    if (images && images < span->count)
+    if (unlikely(images != 0) && images < span->count)
         scan->asked |= CATEGORY_ZERO;
-    if (span->unconfirmed)
+    if (unlikely(span->unconfirmed))
         scan->asked |= CATEGORY_FILE;
     scan->complement = span->mostly_dirty;
-    if (scan->complement)
+    if (unlikely(scan->complement))
         scan->asked |= scan->clean;
 }
 
@@ -311,36 +313,39 @@ static bool is_plain(const struct reset_span *span, const struct reset_account *
            !(account->audit | span->unconfirmed | span->streams);
 }
 
-static int scan_through(const struct scan_files *files, const struct reset_span *span,
-                        struct reset_account *account, struct page_region *regions, unsigned capacity,
-                        uintptr_t *stopped)
+static inline __attribute__((always_inline)) int
+scan_through(const struct scan_files *files, const struct reset_span *span, struct reset_account *account,
+             struct page_region *regions, unsigned capacity, uintptr_t *stopped)
 {
-    struct progress progress = {
-        .files = files,
-        .span = span,
-        .account = account,
-        .scan = {.fd = files->pagemap,
-                 .position = span->start,
-                 .end = span->piece[span->count - 1].end,
-                 .regions = regions,
-                 .capacity = capacity},
-        .piece_start = span->start,
-        .plain = is_plain(span, account),
-    };
+    /* By assignments: an initialiser clears it all first. */
+    struct progress progress;
+    progress.files = files;
+    progress.span = span;
+    progress.account = account;
+    progress.plain = is_plain(span, account);
+    progress.piece = progress.forwarded_runs = 0;
+    progress.piece_start = span->start;
+    progress.restored = 0;
+    progress.scan.fd = files->pagemap;
+    progress.scan.position = span->start;
+    progress.scan.end = span->piece[span->count - 1].end;
+    progress.scan.slice = 0;
+    progress.scan.regions = regions;
+    progress.scan.capacity = capacity;
     choose_categories(span, &progress.scan);
     while (progress.scan.position < progress.scan.end) {
         uintptr_t from = progress.scan.position;
-        if (account->pages_left == 0 || progress.forwarded_runs >= FORWARDED_RUNS) {
+        if (unlikely(account->pages_left == 0 || progress.forwarded_runs >= FORWARDED_RUNS)) {
             *stopped = from;
             int error = images_stand(span);
             return error ? error : 1;
         }
         int count = scan_once(&progress.scan, account);
         int error = count < 0 ? count : restore_found(&progress, from, count);
-        if (error)
+        if (unlikely(error))
             return error;
     }
-    return images_stand(span);
+    return progress.scan.file_end ? images_stand(span) : 0;
 }
 
 static __attribute__((noinline)) int scan_on_stack(const struct scan_files *files,
@@ -351,6 +356,14 @@ static __attribute__((noinline)) int scan_on_stack(const struct scan_files *file
     return scan_through(files, span, account, regions, REGIONS_FEW, stopped);
 }
 
+static __attribute__((noinline)) int scan_in_vector(const struct scan_files *files,
+                                                    const struct reset_span *span,
+                                                    struct reset_account *account,
+                                                    struct page_region *regions, uintptr_t *stopped)
+{
+    return scan_through(files, span, account, regions, REGIONS_MANY, stopped);
+}
+
 int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped)
 {
@@ -359,7 +372,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
     struct page_region *regions = few ? NULL : regions_claim(&claim);
     if (!regions)
         return scan_on_stack(files, span, account, stopped);
-    int result = scan_through(files, span, account, regions, REGIONS_MANY, stopped);
+    int result = scan_in_vector(files, span, account, regions, stopped);
     regions_release(&claim);
     return result;
 }
@@ -381,7 +394,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
         error = -ESTALE;
     account->pages_restored += pages;
     account->pages_left -= pages;
-    if (account->times)
+    if (unlikely(account->times != NULL))
         account->times->restore_ns += clock_now(account) - before;
     return error;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "scan/call_path.h"
 #include "shim/pairs.h"
 #include "shim/state.h"
 
@@ -22,7 +23,7 @@ void arms_look(void);
 /* To be called after every call. */
 static inline void arms_after_call(void)
 {
-    if (__builtin_expect(process.options.mode == MODE_AB, 0))
+    if (unlikely(process.options.mode == MODE_AB))
         arms_look();
 }
 

@@ -1,5 +1,6 @@
 #include "shim/carry_out.h"
 
+#include "scan/call_path.h"
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
@@ -8,7 +9,7 @@
 
 static inline long real_call(struct work *work, uintptr_t start, uintptr_t end)
 {
-    if (start == end)
+    if (likely(start == end))
         return 0;
     struct reset_times *times = work->account.times;
     uint64_t before = times ? prim_now() : 0;
@@ -45,10 +46,11 @@ static bool stores_are_safe(const struct plan *plan)
 }
 
 /* How piece i, which begins at start, is reset. */
-static inline enum decision decide(const struct work *work, unsigned i, uintptr_t start)
+static inline __attribute__((always_inline)) enum decision decide(const struct work *work, unsigned i,
+                                                                  uintptr_t start)
 {
     const struct reset_piece *piece = &work->plan->piece[i];
-    if (!is_servable(work, i))
+    if (unlikely(!is_servable(work, i)))
         return DECIDE_FORWARD;
     bool safe = work->stores_safe, image = piece->image.kind != IMAGE_NONE;
     struct policy_input input = {
@@ -148,8 +150,9 @@ long carry_out(struct work *work)
     work->image_written = 0;
     for (unsigned i = 0; i < work->plan->count;) {
         enum decision decision = decide(work, i, position);
-        unsigned count = decision == DECIDE_SCAN ? pieces_together(work, i) : 1;
-        if (decision == DECIDE_FORWARD) {
+        unsigned count =
+            unlikely(work->plan->count > 1) && decision == DECIDE_SCAN ? pieces_together(work, i) : 1;
+        if (unlikely(decision == DECIDE_FORWARD)) {
             if (work->first_decline == REASON_COUNT)
                 work->first_decline = why_forwarded(work, i);
         } else {
@@ -158,15 +161,15 @@ long carry_out(struct work *work)
             long error = real_call(work, work->pending, position);
             uint64_t before = needed(&work->account);
             int result = error ? (int)error : serve_pieces(work, i, count, position, decision, &stopped);
-            if (result < 0)
+            if (unlikely(result < 0))
                 return result;
-            if (count == 1 && work->plan->piece[i].image.kind != IMAGE_NONE)
+            if (unlikely(work->plan->piece[i].image.kind != IMAGE_NONE) && count == 1)
                 work->image_written += (uint32_t)(needed(&work->account) - before);
             if (!work->served)
                 work->rule = (uint8_t)work->plan->answer[i].rule;
             for (unsigned served = i; served < i + count; served++)
                 work->served |= 1u << work->plan->answer[served].rule;
-            if (result == 1)
+            if (unlikely(result == 1))
                 return real_call(work, stopped, work->call->end);
             work->pending = work->plan->piece[i + count - 1].end;
         }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "scan/call_path.h"
+
 static struct {
     struct counters block[COUNTER_BLOCKS]; /* aligned by its type */
     int64_t kept_total, kept_peak;         /* bytes */
@@ -16,7 +18,7 @@ static uint32_t first_turns; /* given to threads */
 
 static struct counters *own_block(void)
 {
-    if (__builtin_expect(!thread_block, 0)) {
+    if (unlikely(!thread_block)) {
         uint32_t given = __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED);
         thread_block = given < COUNTER_BLOCKS ? given + 1 : COUNTER_BLOCKS;
     }
@@ -26,7 +28,7 @@ static struct counters *own_block(void)
 /* To a word of own_block's. */
 static void add(uint64_t *to, uint64_t amount)
 {
-    if (__builtin_expect(thread_block < COUNTER_BLOCKS, 1))
+    if (likely(thread_block < COUNTER_BLOCKS))
         __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
     else
         __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
@@ -36,6 +38,15 @@ void count(enum counter counter, uint64_t amount)
 {
     if (amount)
         add(&own_block()->counter[counter], amount);
+}
+
+INLINED void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored)
+{
+    struct counters *block = own_block();
+    add(&block->counter[COUNTER_served], 1);
+    add(&block->counter[COUNTER_scans], scans);
+    add(&block->counter[COUNTER_pages_scanned], pages_scanned);
+    add(&block->counter[COUNTER_pages_restored], pages_restored);
 }
 
 void count_declined(enum reason reason)
@@ -54,7 +65,7 @@ void count_real_call(enum reason reason, uint64_t pages)
     add(&block->declined[reason], 1);
 }
 
-void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
+INLINED void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
 {
     struct counters *block = own_block();
     for (uint32_t left = matched; left; left &= left - 1) {
@@ -126,7 +137,7 @@ uint64_t counters_calls(void)
    calls measured. And turns come irregularly: ranges that are reset in rotation would else never have one. */
 bool counters_timed_turn(void)
 {
-    if (__builtin_expect(!thread_turn, 0))
+    if (unlikely(!thread_turn))
         thread_turn = 1 + __atomic_fetch_add(&first_turns, 1, __ATOMIC_RELAXED) * 7919;
     return thread_turn++ * 0x9e3779b1U < UINT32_MAX / TIMED_TURNS;
 }

@@ -62,6 +62,9 @@ void count_declined(enum reason reason);                  /* a call: it counts a
 void count_real_call(enum reason reason, uint64_t pages); /* that answered a declined call alone */
 void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded); /* bit i: rule i */
 
+/* A served call, and what it did. */
+void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored);
+
 /* Bytes that resets left resident, by rule; delta may be negative. */
 void count_kept(unsigned rule, int64_t delta);
 

@@ -1,5 +1,6 @@
 #include "shim/keeping.h"
 
+#include "scan/call_path.h"
 #include "scan/memory.h"
 #include "scan/pagemap.h"
 #include "scan/prim.h"
@@ -58,10 +59,10 @@ void keeping_watch_memory(void)
 static bool is_half_spent(void)
 {
     uint64_t total = counters_kept_total();
-    return __builtin_expect(total && total >= state.budget / 2, 0);
+    return unlikely(total >= state.budget / 2 && total);
 }
 
-static void note_turned_away(uintptr_t start)
+static __attribute__((cold)) void note_turned_away(uintptr_t start)
 {
     __atomic_store_n(&state.turned_away, start, __ATOMIC_RELAXED);
     __atomic_store_n(&state.short_of_room, true, __ATOMIC_RELAXED);
@@ -69,7 +70,7 @@ static void note_turned_away(uintptr_t start)
 
 bool keeping_has_place(uintptr_t start)
 {
-    if (__builtin_expect(slot_has_place(start), 1))
+    if (likely(slot_has_place(start)))
         return true;
     note_turned_away(start);
     return false;
@@ -82,7 +83,7 @@ bool keeping_write(uintptr_t start, const struct slot_history *history)
         note_turned_away(start);
         return false;
     }
-    if (replaced.rule == history->rule) {
+    if (likely(replaced.rule == history->rule)) {
         count_kept(history->rule % RULES_MAX, ((int64_t)history->kept - (int64_t)replaced.kept) * PAGE);
         return true;
     }
@@ -190,11 +191,10 @@ bool keeping_little(void)
 
 bool keeping_should_be_reclaimable(void)
 {
-    return __builtin_expect(state.reclaimable_from != UINT64_MAX, 0) &&
-           counters_kept_total() > state.reclaimable_from;
+    return unlikely(state.reclaimable_from != UINT64_MAX) && counters_kept_total() > state.reclaimable_from;
 }
 
-static void look_for_pressure(uint64_t now)
+static __attribute__((cold)) void look_for_pressure(uint64_t now)
 {
     if (memory_is_short(&state.group, &process.memory) || memory_is_contended(&process.memory))
         __atomic_store_n(&state.pressure_until, now + PRESSURE_LASTS, __ATOMIC_RELAXED);
@@ -203,7 +203,7 @@ static void look_for_pressure(uint64_t now)
 bool keeping_under_pressure(bool turn)
 {
     uint64_t until = __atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED);
-    if (__builtin_expect(!turn && !until, 1))
+    if (likely(!turn && !until))
         return false;
     if (!state.heed_pressure || process.sandboxed)
         return false;
@@ -218,7 +218,7 @@ bool keeping_under_pressure(bool turn)
     return false;
 }
 
-static void measure_some(uint32_t *hand)
+static __attribute__((cold)) void measure_some(uint32_t *hand)
 {
     uintptr_t start;
     struct slot_history history;
@@ -235,8 +235,7 @@ static void measure_some(uint32_t *hand)
 
 void keeping_measure_again(void)
 {
-    if (__builtin_expect(!__atomic_load_n(&state.short_of_room, __ATOMIC_RELAXED), 1) &&
-        !keeping_should_be_reclaimable())
+    if (likely(!__atomic_load_n(&state.short_of_room, __ATOMIC_RELAXED)) && !keeping_should_be_reclaimable())
         return;
     __atomic_store_n(&state.short_of_room, false, __ATOMIC_RELAXED);
     uintptr_t turned_away = __atomic_exchange_n(&state.turned_away, 0, __ATOMIC_RELAXED);

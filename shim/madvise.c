@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/keeping.h"
 #include "shim/next.h"
@@ -24,7 +25,7 @@ enum { ADVICE_HWPOISON = 100 };
 
 static inline void note_advice(int advice)
 {
-    if (__builtin_expect(advice >= ADVICE_HWPOISON, 0))
+    if (unlikely(advice >= ADVICE_HWPOISON))
         __atomic_store_n(&process.guards, true, __ATOMIC_RELAXED);
 }
 
@@ -45,7 +46,7 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
 static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
                                                          uintptr_t caller)
 {
-    if (is_reset(advice) && !process.inert)
+    if (likely(is_reset(advice) && !process.inert))
         return reset_call(start, length, advice, caller);
     note_advice(advice);
     long result = prim_madvise(start, length, advice);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "scan/call_path.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
 #include "shim/plan_cache.h"
@@ -39,6 +40,7 @@ static enum reason plan_piece(const struct call *call, const struct vma *vma, ui
 {
     bool anonymous = vma->inode == 0;
     enum reason hindrance = region_hindrance(vma);
+    uint32_t files = 0;
     piece->end = vma->end < call->end ? vma->end : call->end;
     piece->offset = vma->offset + (position - vma->start);
     piece->image = (struct image){.kind = IMAGE_NONE};
@@ -50,8 +52,9 @@ static enum reason plan_piece(const struct call *call, const struct vma *vma, ui
             if (error)
                 return error == -EBUSY ? REASON_busy : REASON_images;
         }
+        files = image_tags(&piece->image);
     }
-    int rule = region_match(&process.rules, call, anonymous, piece->image.tags, position, &piece->end);
+    int rule = region_match(&process.rules, call, anonymous, files, position, &piece->end);
     if (rule < 0)
         hindrance = REASON_no_rule;
     else if (!anonymous && hindrance == REASON_COUNT)
@@ -193,12 +196,12 @@ static __attribute__((noinline)) enum reason ask_kernel(const struct call *call,
     return reason;
 }
 
-enum reason plan_call(const struct call *call, int advice, struct plan *plan)
+INLINED enum reason plan_call(const struct call *call, int advice, struct plan *plan)
 {
     struct plan_key key = {call->start, call->end, call->callers, advice};
     bool remembers = process.rules.any_cached || !process.procmap;
-    if (remembers && process.options.mode != MODE_VERIFY && plan_cache_find(&key, plan))
+    if (remembers && likely(process.options.mode != MODE_VERIFY) && likely(plan_cache_find(&key, plan)))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
-        return plan->promised ? REASON_COUNT : ask_lock(call, advice);
+        return likely(plan->promised) ? REASON_COUNT : ask_lock(call, advice);
     return ask_kernel(call, &key, remembers, plan);
 }

@@ -1,5 +1,7 @@
 #include "shim/plan_cache.h"
 
+#include "scan/call_path.h"
+
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
 enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8, CACHED_PIECES = 2 };
 
@@ -27,7 +29,7 @@ void plan_cache_forget_all(void)
         __atomic_fetch_add(&granules[i], 1, __ATOMIC_ACQ_REL);
 }
 
-uint64_t plan_cache_era(const struct plan_key *key)
+INLINED uint64_t plan_cache_era(const struct plan_key *key)
 {
     uint64_t era = 0;
     unsigned touched = granule_count(key->start, key->end);
@@ -57,26 +59,31 @@ static struct entry *place_of(const struct plan_key *key)
 /* count: 8 bits, two flags, matched: 32 bits. */
 enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9 };
 
-static unsigned count_of(const struct entry *entry)
+static uint64_t callers_and_advice(const struct plan_key *key)
 {
-    return (unsigned)(entry->count_flags_matched & 255);
+    return (uint64_t)key->callers << 32 | (uint32_t)key->advice;
 }
 
 /* Products that do not wait for one another: 20 ns less than a chain of them. */
-static uint64_t check_of(const struct entry *entry)
+static inline uint64_t check_of_call(const struct plan_key *key, uint64_t era, uint64_t count_flags_matched)
+{
+    return key->start * 0xf2a74de452e6b439 + key->end * 0x6513270e269e0d37 + era * 0x0c5c7fd0a6a3a451 +
+           callers_and_advice(key) * 0xd23f0824128b2f33 + count_flags_matched * 0x1818e811892f902b;
+}
+
+static inline uint64_t check_of_piece(unsigned i, uint64_t end, uint64_t offset,
+                                      uint64_t rule_slot_generation)
 {
     static const uint64_t odd[CACHED_PIECES][3] = {
         {0x9531985d5d9dc9f9, 0xe8e25d940ed90475, 0x36f675cc81e74ef5},
         {0x1600a35a099950d9, 0x6b0d549b6f03675b, 0x3d9c172411e20b8f},
     };
-    uint64_t check = entry->start * 0xf2a74de452e6b439 + entry->end * 0x6513270e269e0d37 +
-                     entry->era * 0x0c5c7fd0a6a3a451 + entry->callers_advice * 0xd23f0824128b2f33 +
-                     entry->count_flags_matched * 0x1818e811892f902b;
-    for (unsigned i = 0; i < count_of(entry); i++) {
-        const struct packed_piece *piece = &entry->piece[i];
-        check += piece->end * odd[i][0] + piece->offset * odd[i][1] + piece->rule_slot_generation * odd[i][2];
-    }
-    return check ^ check >> 31;
+    return end * odd[i][0] + offset * odd[i][1] + rule_slot_generation * odd[i][2];
+}
+
+static inline uint64_t check_of_sum(uint64_t sum)
+{
+    return sum ^ sum >> 31;
 }
 
 /* rule: 8 bits, image slot: 16 bits, generation: 32 bits. */
@@ -96,88 +103,59 @@ static bool unpack_image(uint64_t word, struct image *image)
     return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), image);
 }
 
-static uint64_t callers_and_advice(const struct plan_key *key)
+/* The words are read straight into the plan, which says nothing where this returns false. */
+INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
-    return (uint64_t)key->callers << 32 | (uint32_t)key->advice;
-}
-
-/* Copies the key's entry; false when there is none, or when two writers' words are mixed. */
-static bool read_entry(const struct plan_key *key, struct entry *entry)
-{
-    const struct entry *from = place_of(key);
-    entry->start = LOAD(from->start);
-    entry->end = LOAD(from->end);
-    entry->era = LOAD(from->era);
-    entry->callers_advice = LOAD(from->callers_advice);
-    entry->count_flags_matched = LOAD(from->count_flags_matched);
-    if (entry->start != key->start || entry->end != key->end ||
-        entry->callers_advice != callers_and_advice(key) || count_of(entry) > CACHED_PIECES)
+    const struct entry *entry = place_of(key);
+    uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
+    uint64_t sum = check_of_call(key, era, head), answers[CACHED_PIECES];
+    bool found = LOAD(entry->start) == key->start && LOAD(entry->end) == key->end &&
+                 LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
+    plan->count = head & 255;
+    if (unlikely(!found || plan->count > CACHED_PIECES))
         return false;
-    for (unsigned i = 0; i < count_of(entry); i++) {
-        entry->piece[i].end = LOAD(from->piece[i].end);
-        entry->piece[i].offset = LOAD(from->piece[i].offset);
-        entry->piece[i].rule_slot_generation = LOAD(from->piece[i].rule_slot_generation);
-    }
-    return check_of(entry) == LOAD(from->check);
-}
-
-static void write_entry(const struct plan_key *key, const struct entry *entry)
-{
-    struct entry *to = place_of(key);
-    STORE(to->check, check_of(entry));
-    STORE(to->start, entry->start);
-    STORE(to->end, entry->end);
-    STORE(to->era, entry->era);
-    STORE(to->callers_advice, entry->callers_advice);
-    STORE(to->count_flags_matched, entry->count_flags_matched);
-    for (unsigned i = 0; i < count_of(entry); i++) {
-        STORE(to->piece[i].end, entry->piece[i].end);
-        STORE(to->piece[i].offset, entry->piece[i].offset);
-        STORE(to->piece[i].rule_slot_generation, entry->piece[i].rule_slot_generation);
-    }
-}
-
-bool plan_cache_find(const struct plan_key *key, struct plan *plan)
-{
-    struct entry entry;
-    if (!read_entry(key, &entry) || entry.era != plan_cache_era(key))
-        return false;
-    plan->count = count_of(&entry);
-    plan->unconfirmed = entry.count_flags_matched & UNCONFIRMED;
-    plan->promised = entry.count_flags_matched & PROMISED;
-    plan->matched = (uint32_t)(entry.count_flags_matched >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
-        uint64_t word = entry.piece[i].rule_slot_generation;
-        plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(word & 255)};
-        plan->piece[i].end = entry.piece[i].end;
-        plan->piece[i].offset = entry.piece[i].offset;
-        if (!unpack_image(word, &plan->piece[i].image))
+        plan->piece[i].end = LOAD(entry->piece[i].end);
+        plan->piece[i].offset = LOAD(entry->piece[i].offset);
+        answers[i] = LOAD(entry->piece[i].rule_slot_generation);
+        sum += check_of_piece(i, plan->piece[i].end, plan->piece[i].offset, answers[i]);
+    }
+    if (unlikely(check_of_sum(sum) != LOAD(entry->check)))
+        return false;
+    plan->unconfirmed = head & UNCONFIRMED;
+    plan->promised = head & PROMISED;
+    plan->matched = (uint32_t)(head >> 32);
+    for (unsigned i = 0; i < plan->count; i++) {
+        plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(answers[i] & 255)};
+        if (!unpack_image(answers[i], &plan->piece[i].image))
             return false;
     }
     return true;
 }
 
-/* Its entry does not belong in the frame of a caller that goes on to ask the kernel. */
-__attribute__((noinline)) void plan_cache_remember(const struct plan_key *key, uint64_t era,
-                                                   const struct plan *plan)
+void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
 {
-    struct entry entry = {
-        .start = key->start,
-        .end = key->end,
-        .era = era,
-        .callers_advice = callers_and_advice(key),
-        .count_flags_matched = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) |
-                               (plan->promised ? PROMISED : 0) | (uint64_t)plan->matched << 32,
-    };
+    uint64_t head = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
+                    (uint64_t)plan->matched << 32;
+    uint64_t sum = check_of_call(key, era, head);
+    struct entry *entry = place_of(key);
     if (plan->count > CACHED_PIECES)
         return;
-    for (unsigned i = 0; i < plan->count; i++) {
+    for (unsigned i = 0; i < plan->count; i++)
         if (plan->answer[i].hindrance != REASON_COUNT)
             return;
-        entry.piece[i].end = plan->piece[i].end;
-        entry.piece[i].offset = plan->piece[i].offset;
-        entry.piece[i].rule_slot_generation =
-            pack_rule_and_image(plan->answer[i].rule, &plan->piece[i].image);
+    STORE(entry->start, key->start);
+    STORE(entry->end, key->end);
+    STORE(entry->era, era);
+    STORE(entry->callers_advice, callers_and_advice(key));
+    STORE(entry->count_flags_matched, head);
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct reset_piece *piece = &plan->piece[i];
+        uint64_t answer = pack_rule_and_image(plan->answer[i].rule, &piece->image);
+        STORE(entry->piece[i].end, piece->end);
+        STORE(entry->piece[i].offset, piece->offset);
+        STORE(entry->piece[i].rule_slot_generation, answer);
+        sum += check_of_piece(i, piece->end, piece->offset, answer);
     }
-    write_entry(key, &entry);
+    STORE(entry->check, check_of_sum(sum));
 }

@@ -1,5 +1,7 @@
 #include "shim/policy.h"
 
+#include "scan/call_path.h"
+
 enum {
     /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
     SCAN = 950,           /* with its share of our own work */
@@ -31,7 +33,7 @@ enum {
 /* Behind a window, 128 MiB at least: there the real call's own cost (0.6 us) is won back. */
 #define REST_LEAST ((uint64_t)1 << 15)
 
-static void give_up(struct slot_history *history, enum reason reason)
+static __attribute__((cold)) void give_up(struct slot_history *history, enum reason reason)
 {
     history->state = SLOT_GIVEN_UP;
     history->reason = (uint8_t)reason;
@@ -42,7 +44,7 @@ static void give_up(struct slot_history *history, enum reason reason)
     history->touched = 0;
 }
 
-void policy_refused(struct slot_history *history, enum reason reason)
+__attribute__((cold)) void policy_refused(struct slot_history *history, enum reason reason)
 {
     if (++history->refusals < REFUSALS)
         return;
@@ -52,8 +54,10 @@ void policy_refused(struct slot_history *history, enum reason reason)
     give_up(history, reason);
 }
 
-enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why)
+INLINED enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why)
 {
+    if (likely(history->state == SLOT_SERVE && !turn))
+        return OPEN_SERVE;
     switch ((enum slot_state)history->state) {
     case SLOT_NEW:
         if (trusting) {
@@ -81,10 +85,9 @@ enum opening policy_open(struct slot_history *history, bool turn, bool trusting,
     case SLOT_SERVE:
         break;
     }
-    if (turn && history->countdown == 0)
+    if (history->countdown == 0)
         return OPEN_AUDIT;
-    if (turn)
-        history->countdown--;
+    history->countdown--;
     return OPEN_SERVE;
 }
 
@@ -128,7 +131,7 @@ static bool scan_pays(const struct slot_history *history, uint64_t used)
     return served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
 }
 
-static bool close_look(struct slot_history *history, const struct findings *findings)
+static __attribute__((cold)) bool close_look(struct slot_history *history, const struct findings *findings)
 {
     if (findings->touched == 0 || !scan_pays(history, findings->touched)) {
         give_up(history, REASON_policy);
@@ -146,7 +149,7 @@ static bool close_look(struct slot_history *history, const struct findings *find
     return true;
 }
 
-static bool close_audit(struct slot_history *history, const struct findings *findings)
+static __attribute__((cold)) bool close_audit(struct slot_history *history, const struct findings *findings)
 {
     uint64_t kept = findings->restored, written = kept - findings->unneeded;
     /* Reads leave no trace in a page that is kept: what a look saw stands for them. */
@@ -187,39 +190,38 @@ static void close_serve(struct slot_history *history, const struct findings *fin
     /* So many pages pile up, a few at a time, only where each cycle writes others: no need to wait for the
        check. */
     bool by_steps = findings->restored <= kept_before + 2 * (uint64_t)history->touched;
-    if (history->state == SLOT_CHECK && history->touched && by_steps &&
+    if (unlikely(history->state == SLOT_CHECK) && history->touched && by_steps &&
         findings->restored > history->touched * FAULTS_WORTH)
         history->countdown = 0;
-    if (history->state != SLOT_SERVE || findings->restored <= 2 * (uint64_t)history->audited + GROWTH_SEEN)
-        return;
-    history->interval = 0;
-    serve_until_audit(history);
+    if (unlikely(findings->restored > 2 * (uint64_t)history->audited + GROWTH_SEEN) &&
+        history->state == SLOT_SERVE) {
+        history->interval = 0;
+        serve_until_audit(history);
+    }
 }
 
-bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
+INLINED bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
 {
     bool stays = true;
     uint32_t kept_before = history->kept;
     /* Stored only where they differ: the caller compares whole words, and a load over a younger and narrower
        store waits for it (5 ns). */
-    if (history->refusals)
+    if (unlikely(history->refusals))
         history->refusals = 0;
-    if (history->kept != findings->restored)
+    if (unlikely(history->kept != findings->restored))
         history->kept = (uint32_t)findings->restored;
-    if (opening == OPEN_LOOK)
-        stays = close_look(history, findings);
-    else if (opening == OPEN_AUDIT)
-        stays = close_audit(history, findings);
-    else
+    if (likely(opening == OPEN_SERVE))
         close_serve(history, findings, kept_before);
-    if (!stays)
+    else
+        stays = opening == OPEN_LOOK ? close_look(history, findings) : close_audit(history, findings);
+    if (unlikely(!stays))
         history->kept = 0;
     return stays;
 }
 
-enum decision policy_decide(const struct policy_input *input)
+INLINED enum decision policy_decide(const struct policy_input *input)
 {
-    if (input->rule == POLICY_FORWARD || input->pages_left == 0)
+    if (unlikely(input->rule == POLICY_FORWARD || input->pages_left == 0))
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);

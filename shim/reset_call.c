@@ -53,19 +53,19 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!state_enter())
         return REASON_busy;
     enum reason standing = standing_reason();
-    if (standing != REASON_COUNT) {
+    if (unlikely(standing != REASON_COUNT)) {
         if (standing_serves(standing))
             keeping_dropped(start, length);
         return standing;
     }
     /* The kernel rounds the length up to pages; what is odd about address or length is its to answer. */
     uintptr_t end = start + ((length + PAGE - 1) & -(size_t)PAGE);
-    if (start % PAGE || !length || end <= start || end > USER_END || length > USER_END)
+    if (unlikely(start % PAGE || !length || end <= start || end > USER_END || length > USER_END))
         return REASON_arguments;
     *call = (struct call){.start = start, .end = end, .caller = caller};
-    if (process.pkeys && thread_is_kept_out())
+    if (unlikely(process.pkeys) && thread_is_kept_out())
         return REASON_pkeys;
-    if (process.rules.any_caller)
+    if (unlikely(process.rules.any_caller))
         call->callers = caller_matches(caller);
     return region_may_match(&process.rules, call) ? REASON_COUNT : REASON_no_rule;
 }
@@ -99,7 +99,7 @@ static bool remember(const struct service *service)
 {
     const struct slot_history *history = &service->history;
     struct slot_history longer;
-    if (__builtin_expect(service->behind != 0, 0)) {
+    if (unlikely(service->behind != 0)) {
         longer = *history;
         longer.kept += service->behind;
         longer.pages = service->before.pages;
@@ -116,7 +116,7 @@ static void recall(struct service *service)
     *history = *before;
     history->pages = slot_pages((service->call->end - service->call->start) / PAGE);
     service->behind = slot_kept_behind(before, history->pages);
-    if (service->behind)
+    if (unlikely(service->behind))
         history->kept -= service->behind;
 }
 
@@ -131,27 +131,29 @@ static long forward_all(struct service *service, enum reason reason)
 static void count_work(const struct work *work, uint32_t matched)
 {
     const struct reset_account *account = &work->account;
-    count(COUNTER_real_calls, account->real_calls);
-    count(COUNTER_pages_scanned, account->pages_scanned);
-    count(COUNTER_pages_restored, account->pages_restored);
-    count(COUNTER_pages_forwarded, account->pages_forwarded);
-    count(COUNTER_scans, account->scans);
-    if (account->times) {
+    if (unlikely(account->real_calls)) {
+        count(COUNTER_real_calls, account->real_calls);
+        count(COUNTER_pages_forwarded, account->pages_forwarded);
+    }
+    if (unlikely(account->times != NULL)) {
         count(COUNTER_scan_ns, account->times->scan_ns * TIMED_TURNS);
         count(COUNTER_restore_ns, account->times->restore_ns * TIMED_TURNS);
         count(COUNTER_forward_ns, account->times->forward_ns * TIMED_TURNS);
     }
-    if (!work->served) {
+    if (unlikely(!work->served)) {
+        count(COUNTER_scans, account->scans);
+        count(COUNTER_pages_scanned, account->pages_scanned);
+        count(COUNTER_pages_restored, account->pages_restored);
         count_rules(matched, 0, matched);
         count_declined(work->first_decline);
         return;
     }
     count_rules(matched, work->served, matched & ~work->served);
-    count(COUNTER_served, 1);
+    count_served(account->scans, account->pages_scanned, account->pages_restored);
 }
 
 /* A descriptor that is no longer ours makes every later call fail too: say so once, and stop asking. */
-static void note_failure(long error)
+static __attribute__((cold)) void note_failure(long error)
 {
     /* ENOTTY and EBADF also come when the host's dup2 was moving the descriptor just then. */
     if ((error == -EBADF || error == -ENOTTY) && state_is_ours() && !pagemap_works(process.files.pagemap))
@@ -161,7 +163,7 @@ static void note_failure(long error)
 }
 
 /* What was restored does not stay after all. It is exact again: what the real call drops is fresh. */
-static long give_back(struct service *service, struct work *work, enum reason why)
+static __attribute__((cold)) long give_back(struct service *service, struct work *work, enum reason why)
 {
     service->history.kept = 0;
     work->served = 0;
@@ -195,7 +197,7 @@ static long finish(struct service *service, struct work *work)
         .image_written = work->image_written,
     };
     enum reason why = REASON_COUNT;
-    if (!work->served)
+    if (unlikely(!work->served))
         service->history.kept = 0;
     else if (!policy_close(&service->history, service->opening, &findings))
         why = REASON_policy;
@@ -206,7 +208,7 @@ static long finish(struct service *service, struct work *work)
         why = REASON_budget;
     if (why == REASON_COUNT && !remember(service) && service->history.kept)
         why = REASON_budget;
-    if (why == REASON_COUNT)
+    if (likely(why == REASON_COUNT))
         return 0;
     long result = give_back(service, work, why);
     remember(service);
@@ -215,7 +217,7 @@ static long finish(struct service *service, struct work *work)
 
 /* For a look, whether anything was touched since the real call emptied the range; for a long range its
  * window. */
-static long look_around(struct service *service, struct work *work)
+static __attribute__((cold)) long look_around(struct service *service, struct work *work)
 {
     enum { ENOUGH = 1024 };
     const struct call *call = service->call;
@@ -249,7 +251,7 @@ static uint32_t expected_dirty(const struct service *service)
 {
     const struct slot_history *before = &service->before;
     uint32_t pages = service->history.pages;
-    if (before->pages == pages || !before->pages)
+    if (likely(before->pages == pages) || !before->pages)
         return before->kept;
     return (uint32_t)((uint64_t)before->kept * pages / before->pages);
 }
@@ -276,13 +278,14 @@ static long serve(struct service *service, struct plan *plan)
     struct reset_times times = {0};
     struct work work;
     begin_work(&work, service, plan, service->timed ? &times : NULL);
-    long error = work.learning ? look_around(service, &work) : 0;
-    if (!error && service->opening == OPEN_LOOK && !work.touched) {
+    long error = unlikely(work.learning) ? look_around(service, &work) : 0;
+    if (unlikely(service->opening == OPEN_LOOK) && !error && !work.touched) {
         policy_close(&service->history, OPEN_LOOK, &(struct findings){0});
         count(COUNTER_scans, work.account.scans);
         return forward_all(service, REASON_policy);
     }
-    trim(plan, service->call, service->history.window);
+    if (unlikely(service->history.window))
+        trim(plan, service->call, service->history.window);
     if (work.expected < work.touched)
         work.expected = work.touched;
     if (!error)
@@ -290,7 +293,7 @@ static long serve(struct service *service, struct plan *plan)
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
     if (!error && (state_fork_epoch() != service->epoch || service->epoch == NO_EPOCH))
         error = -ESTALE;
-    if (error) {
+    if (unlikely(error)) {
         count(COUNTER_real_calls, work.account.real_calls);
         count(COUNTER_scans, work.account.scans);
         note_failure(error);
@@ -300,7 +303,7 @@ static long serve(struct service *service, struct plan *plan)
     keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
                       service->timed);
     count_work(&work, service->matched);
-    if (process.options.mode == MODE_VERIFY && work.served)
+    if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
         return verify_call(service->call, plan, service->advice);
     return result;
 }
@@ -315,6 +318,12 @@ static bool plan_is_automatic(const struct plan *plan)
     return true;
 }
 
+static inline enum opening open_range(struct service *service, enum reason *why)
+{
+    bool trusting = unlikely(service->history.state == SLOT_NEW) && keeping_little();
+    return policy_open(&service->history, service->timed, trusting, why);
+}
+
 static long open_and_serve(struct service *service)
 {
     /* Where every rule's policy learns, a range that has been given up needs no question to the kernel. */
@@ -324,19 +333,18 @@ static long open_and_serve(struct service *service)
     recall(service);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
-    if (!service->before.pages && !keeping_has_place(service->call->start))
+    if (unlikely(!service->before.pages) && !keeping_has_place(service->call->start))
         return forward_all(service, REASON_budget);
-    service->opening =
-        automatic ? policy_open(&service->history, service->timed, keeping_little(), &why) : OPEN_SERVE;
+    service->opening = automatic ? open_range(service, &why) : OPEN_SERVE;
     if (service->opening == OPEN_FORWARD)
         return forward_all(service, why);
     enum reason refused = plan_call(service->call, service->advice, &plan);
     service->matched = plan.matched;
-    if (refused == REASON_COUNT && !automatic && plan_is_automatic(&plan))
-        service->opening = policy_open(&service->history, service->timed, keeping_little(), &why);
-    if (refused != REASON_COUNT && automatic && refused != REASON_busy)
+    if (unlikely(!automatic) && refused == REASON_COUNT && plan_is_automatic(&plan))
+        service->opening = open_range(service, &why);
+    if (unlikely(refused != REASON_COUNT) && automatic && refused != REASON_busy)
         policy_refused(&service->history, refused);
-    if (refused != REASON_COUNT || service->opening == OPEN_FORWARD)
+    if (unlikely(refused != REASON_COUNT || service->opening == OPEN_FORWARD))
         return forward_all(service, refused != REASON_COUNT ? refused : why);
     return serve(service, &plan);
 }
@@ -353,7 +361,7 @@ static __attribute__((noinline)) long answer_call(const struct call *call, size_
     service.matched = 0;
     service.timed = counters_timed_turn();
     long result = open_and_serve(&service);
-    if (service.timed)
+    if (unlikely(service.timed))
         keeping_measure_again();
     statistics_after_call(service.timed);
     return result;
@@ -369,7 +377,7 @@ static __attribute__((noinline)) long observe(const struct call *call, size_t le
 
 long reset_serve(const struct call *call, size_t length, int advice)
 {
-    if (process.options.mode == MODE_OBSERVE)
+    if (unlikely(process.options.mode == MODE_OBSERVE))
         return observe(call, length, advice);
     return answer_call(call, length, advice);
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/counters.h"
 #include "shim/region.h"
@@ -31,7 +32,7 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
 {
     struct call call;
     enum reason reason = reset_judge(start, length, caller, &call);
-    if (reason == REASON_COUNT)
+    if (likely(reason == REASON_COUNT))
         return reset_serve(&call, length, advice);
     long result = prim_madvise(start, length, advice);
     reset_count_forwarded(reason, length, result);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "scan/call_path.h"
+
 enum {
     SETS_BITS = 11,
     WAYS = SLOT_WAYS,
@@ -26,6 +28,12 @@ static struct entry *set_of(uintptr_t start)
     return entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - SETS_BITS)];
 }
 
+/* Where it mostly is. */
+static unsigned first_way(uintptr_t start)
+{
+    return (unsigned)(start >> 23);
+}
+
 static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 {
     return start ^ words[1] * 0xbf58476d1ce4e5b9ULL ^ words[2] * 0x94d049bb133111ebULL ^
@@ -35,23 +43,25 @@ _Static_assert(WORDS == 5, "check_of mixes all but the first");
 
 /* True when the entry is whole: then start and history are those of one writer. Written by words, as it is
    copied later: a load that spans two stores waits for both (4 ns). */
-static bool read_entry(const struct entry *entry, uintptr_t *start, struct slot_history *history)
+static inline __attribute__((always_inline)) bool read_entry(const struct entry *entry, uintptr_t *start,
+                                                             struct slot_history *history)
 {
     uint64_t *words = (uint64_t *)history;
+#pragma GCC unroll 5
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = __atomic_load_n(&entry->words[i], __ATOMIC_RELAXED);
     *start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
     return *start && __atomic_load_n(&entry->check, __ATOMIC_RELAXED) == check_of(*start, words);
 }
 
-void slot_read(uintptr_t start, struct slot_history *history)
+INLINED void slot_read(uintptr_t start, struct slot_history *history)
 {
     const struct entry *set = set_of(start);
-    for (unsigned way = 0; way < WAYS; way++) {
+    for (unsigned i = 0; i < WAYS; i++) {
+        const struct entry *entry = &set[(first_way(start) + i) % WAYS];
         uintptr_t found;
-        if (__atomic_load_n(&set[way].start, __ATOMIC_RELAXED) != start)
-            continue;
-        if (read_entry(&set[way], &found, history) && found == start)
+        if (likely(__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start) &&
+            likely(read_entry(entry, &found, history) && found == start))
             return;
     }
     *history = (struct slot_history){0};
@@ -61,15 +71,14 @@ void slot_read(uintptr_t start, struct slot_history *history)
 static struct entry *place_for(uintptr_t start)
 {
     struct entry *set = set_of(start), *free = NULL, *idle = NULL;
-    unsigned first = (unsigned)(start >> 23);
     for (unsigned i = 0; i < WAYS; i++) {
-        struct entry *entry = &set[(first + i) % WAYS];
+        struct entry *entry = &set[(first_way(start) + i) % WAYS];
         struct slot_history history;
         uintptr_t found;
         if (__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start)
             return entry;
         if (!read_entry(entry, &found, &history))
-            free = entry;
+            free = free ? free : entry;
         else if (history.kept == 0)
             idle = entry;
     }

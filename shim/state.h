@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "scan/files.h"
+#include "scan/call_path.h"
 #include "scan/memory.h"
 #include "shim/counters.h"
 #include "shim/options.h"
@@ -64,7 +65,8 @@ bool state_enter_child(void);
    the child's own. Returns false when that cannot be said yet (another thread is at it): forward. */
 static inline bool state_enter(void)
 {
-    return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET || state_enter_child();
+    return likely(__atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET) ||
+           state_enter_child();
 }
 
 /* Changes in a fork child: what was begun before the fork must not be believed after it. NO_EPOCH in a child

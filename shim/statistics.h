@@ -21,10 +21,10 @@ void statistics_now_and_then(void);
 /* To be called after every call. now_and_then: this is one of the few that may look at the clock. */
 static inline void statistics_after_call(bool now_and_then)
 {
-    if (process.live >= 0 && live_publish())
+    if (unlikely(process.live >= 0) && live_publish())
         arms_look_at_switch();
     arms_after_call();
-    if (now_and_then || process.finished)
+    if (unlikely(now_and_then || process.finished))
         statistics_now_and_then();
 }
 
