@@ -224,9 +224,12 @@ INLINED enum decision policy_decide(const struct policy_input *input)
     if (unlikely(input->rule == POLICY_FORWARD || input->pages_left == 0))
         return DECIDE_FORWARD;
     bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
-    bool apart = input->pages == input->call_pages || !policy_scans_together(input->expected);
+    bool all = input->pages == input->call_pages, apart = all || !policy_scans_together(input->expected);
     uint64_t pages = apart ? input->pages : input->call_pages,
              dirty = apart ? input->piece_dirty : input->dirty;
+    /* A scan also finds what is only kept. */
+    if (all && dirty < input->expected)
+        dirty = input->expected;
     bool pays =
         apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||

@@ -64,6 +64,28 @@ Test(policy, blind_where_it_is_cheaper)
     cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
 }
 
+Test(policy, a_scan_would_restore_what_is_kept_too)
+{
+    struct policy_input input = {
+        .blind_possible = true,
+        .stores_safe = true,
+        .known = true,
+        .pages = 256,
+        .call_pages = 256,
+        .pages_left = 999,
+        .dirty = 16,
+        .piece_dirty = 16,
+        .expected = 250,
+    };
+    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    input.expected = 128;
+    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    /* Of several pieces it is not known which are. */
+    input.expected = 250;
+    input.pages = 200;
+    cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
+}
+
 Test(policy, an_image_is_copied_rather_than_asked_about)
 {
     struct policy_input input = {
