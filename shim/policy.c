@@ -19,6 +19,7 @@ enum {
     READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
     FAULTS_WORTH = 15,   /* restores: somewhat fewer than time alone would say, for memory counts too */
+    PILES_UP = 4,        /* cycles' worth of pages */
     CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
@@ -184,20 +185,33 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
     return true;
 }
 
-/* kept_before: pages, by the reset before. */
-static void close_serve(struct slot_history *history, const struct findings *findings, uint64_t kept_before)
+/* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then, nor for
+   all the cycles after which they may come back, where they did not in a trial before. kept_before: pages, by
+   the reset before. */
+static __attribute__((cold)) bool close_trial(struct slot_history *history, const struct findings *findings,
+                                              uint64_t kept_before)
 {
-    /* So many pages pile up, a few at a time, only where each cycle writes others: no need to wait for the
-       check. */
-    bool by_steps = findings->restored <= kept_before + 2 * (uint64_t)history->touched;
-    if (unlikely(history->state == SLOT_CHECK) && history->touched && by_steps &&
-        findings->restored > history->touched * FAULTS_WORTH)
+    uint64_t kept = findings->restored, touched = history->touched;
+    if (!touched || kept > kept_before + 2 * touched)
+        return true;
+    if (history->patience && kept > touched * PILES_UP) {
+        give_up(history, REASON_policy);
+        return false;
+    }
+    if (kept > touched * FAULTS_WORTH)
         history->countdown = 0;
-    if (unlikely(findings->restored > 2 * (uint64_t)history->audited + GROWTH_SEEN) &&
-        history->state == SLOT_SERVE) {
+    return true;
+}
+
+static bool close_serve(struct slot_history *history, const struct findings *findings, uint64_t kept_before)
+{
+    if (unlikely(history->state == SLOT_CHECK))
+        return close_trial(history, findings, kept_before);
+    if (unlikely(findings->restored > 2 * (uint64_t)history->audited + GROWTH_SEEN)) {
         history->interval = 0;
         serve_until_audit(history);
     }
+    return true;
 }
 
 INLINED bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
@@ -211,7 +225,7 @@ INLINED bool policy_close(struct slot_history *history, enum opening opening, co
     if (unlikely(history->kept != findings->restored))
         history->kept = (uint32_t)findings->restored;
     if (likely(opening == OPEN_SERVE))
-        close_serve(history, findings, kept_before);
+        stays = close_serve(history, findings, kept_before);
     else
         stays = opening == OPEN_LOOK ? close_look(history, findings) : close_audit(history, findings);
     if (unlikely(!stays))
