@@ -24,14 +24,14 @@ enum {
 
 struct pagemap_scan {
     int fd;                  /* this process's /proc/self/pagemap */
+    unsigned capacity;       /* of regions */
     uintptr_t position, end; /* what is still to scan */
     uintptr_t file_end;      /* behind it no page of a file is mapped; 0 when none is at all */
     uint64_t slice;          /* pages to look at next, found out as the scan goes on; 0 at first */
-    uint64_t clean;          /* CATEGORY_ bits of which any one makes a page clean */
-    uint64_t asked;          /* CATEGORY_ bits to return; fewer make fewer, longer regions */
-    bool complement;         /* report what is not dirty, or not to be written to, instead */
+    uint32_t clean;          /* CATEGORY_ bits of which any one makes a page clean */
+    uint32_t asked;          /* CATEGORY_ bits to return; fewer make fewer, longer regions */
     struct page_region *regions;
-    unsigned capacity; /* of regions */
+    bool complement; /* report what is not dirty, or not to be written to, instead */
 };
 
 /* Finds the next dirty regions: present or swapped, and in none of the clean categories. Scans one slice at

@@ -48,8 +48,9 @@ static bool thread_is_kept_out(void)
     return rights != 0;
 }
 
-enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct call *call)
+enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged)
 {
+    struct call *call = &judged->call;
     if (!state_enter())
         return REASON_busy;
     enum reason standing = standing_reason();
@@ -67,7 +68,13 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
         return REASON_pkeys;
     if (unlikely(process.rules.any_caller))
         call->callers = caller_matches(caller);
-    return region_may_match(&process.rules, call) ? REASON_COUNT : REASON_no_rule;
+    if (!region_may_match(&process.rules, call))
+        return REASON_no_rule;
+    judged->turn = counters_timed_turn();
+    slot_read(start, &judged->history);
+    /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
+    bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced;
+    return unlikely(forwarded) ? (enum reason)judged->history.reason : REASON_COUNT;
 }
 
 /* ---- serving ---- */
@@ -75,6 +82,8 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
 /* One call on its way through here. */
 struct service {
     const struct call *call;
+    const struct slot_history *before; /* as it was read, */
+    struct slot_history history;       /* and as it is to be written */
     size_t length;
     int advice;
     uint32_t epoch;   /* of forks, when it began */
@@ -83,7 +92,6 @@ struct service {
     enum opening opening;
     uint32_t behind; /* pages that a longer reset from the same start kept, and that may lie behind this
                         call's end */
-    struct slot_history history, before; /* as it is to be written, and as it was read */
 };
 
 /* By words: our own memcmp goes by bytes. */
@@ -102,20 +110,19 @@ static bool remember(const struct service *service)
     if (unlikely(service->behind != 0)) {
         longer = *history;
         longer.kept += service->behind;
-        longer.pages = service->before.pages;
+        longer.pages = service->before->pages;
         history = &longer;
     }
-    return is_unchanged(history, &service->before) || keeping_write(service->call->start, history);
+    return is_unchanged(history, service->before) || keeping_write(service->call->start, history);
 }
 
 /* What is remembered of the range that this call begins. */
 static void recall(struct service *service)
 {
-    struct slot_history *history = &service->history, *before = &service->before;
-    slot_read(service->call->start, before);
-    *history = *before;
+    struct slot_history *history = &service->history;
+    *history = *service->before;
     history->pages = slot_pages((service->call->end - service->call->start) / PAGE);
-    service->behind = slot_kept_behind(before, history->pages);
+    service->behind = slot_kept_behind(service->before, history->pages);
     if (unlikely(service->behind))
         history->kept -= service->behind;
 }
@@ -249,7 +256,7 @@ static void trim(struct plan *plan, const struct call *call, uint32_t window)
 /* As dense as the last reset from there found it. */
 static uint32_t expected_dirty(const struct service *service)
 {
-    const struct slot_history *before = &service->before;
+    const struct slot_history *before = service->before;
     uint32_t pages = service->history.pages;
     if (likely(before->pages == pages) || !before->pages)
         return before->kept;
@@ -326,14 +333,13 @@ static inline enum opening open_range(struct service *service, enum reason *why)
 
 static long open_and_serve(struct service *service)
 {
-    /* Where every rule's policy learns, a range that has been given up needs no question to the kernel. */
     bool automatic = !process.rules.any_forced;
     enum reason why = REASON_COUNT;
     struct plan plan;
     recall(service);
     if (keeping_under_pressure(service->timed))
         return forward_all(service, REASON_pressure);
-    if (unlikely(!service->before.pages) && !keeping_has_place(service->call->start))
+    if (unlikely(!service->before->pages) && !keeping_has_place(service->call->start))
         return forward_all(service, REASON_budget);
     service->opening = automatic ? open_range(service, &why) : OPEN_SERVE;
     if (service->opening == OPEN_FORWARD)
@@ -351,15 +357,16 @@ static long open_and_serve(struct service *service)
 
 /* Each in a frame of its own, which the other does not pay for; reached by a jump, for the sake of the
  * returns. */
-static __attribute__((noinline)) long answer_call(const struct call *call, size_t length, int advice)
+static __attribute__((noinline)) long answer_call(const struct judged *judged, size_t length, int advice)
 {
     struct service service;
-    service.call = call;
+    service.call = &judged->call;
+    service.before = &judged->history;
     service.length = length;
     service.advice = advice;
     service.epoch = state_fork_epoch();
     service.matched = 0;
-    service.timed = counters_timed_turn();
+    service.timed = judged->turn;
     long result = open_and_serve(&service);
     if (unlikely(service.timed))
         keeping_measure_again();
@@ -367,17 +374,16 @@ static __attribute__((noinline)) long answer_call(const struct call *call, size_
     return result;
 }
 
-static __attribute__((noinline)) long observe(const struct call *call, size_t length, int advice)
+static __attribute__((noinline)) long observe(const struct judged *judged, size_t length, int advice)
 {
-    bool timed = counters_timed_turn();
-    long result = observe_call(call, length, advice, timed);
-    statistics_after_call(timed);
+    long result = observe_call(&judged->call, length, advice, judged->turn);
+    statistics_after_call(judged->turn);
     return result;
 }
 
-long reset_serve(const struct call *call, size_t length, int advice)
+long reset_serve(const struct judged *judged, size_t length, int advice)
 {
     if (unlikely(process.options.mode == MODE_OBSERVE))
-        return observe(call, length, advice);
-    return answer_call(call, length, advice);
+        return observe(judged, length, advice);
+    return answer_call(judged, length, advice);
 }

@@ -8,15 +8,23 @@
 #include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/counters.h"
+#include "shim/policy.h"
 #include "shim/region.h"
 
-/* What can be said before the mappings are known: REASON_COUNT and *call filled, or why to forward. caller is
-   the return address of the program's call, for caller= rules. */
-enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct call *call);
+/* A call that may be served, and what was found out on the way to it. */
+struct judged {
+    struct call call;
+    struct slot_history history; /* of its range, as it was read */
+    bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
+};
+
+/* What can be said before the mappings are known: REASON_COUNT and *judged filled, or why to forward. caller
+   is the return address of the program's call, for caller= rules. */
+enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged);
 
 /* Serves or forwards a call that reset_judge let pass, and counts what it did. length is the program's own.
    Returns what the kernel would: 0 or a negative errno. Stack: under 2 KiB. */
-long reset_serve(const struct call *call, size_t length, int advice);
+long reset_serve(const struct judged *judged, size_t length, int advice);
 
 /* Counts a real call that was made in the program's place, and what came of it. */
 void reset_count_forwarded(enum reason reason, size_t length, long result);
@@ -24,16 +32,16 @@ void reset_count_forwarded(enum reason reason, size_t length, long result);
 /* Serves or forwards madvise(start, length, advice). May run anywhere: in malloc, in a signal handler, on a
    small stack. errno is not touched.
 
-   Inlined for the sake of calls that are ruled out: where the kernel guards its returns against speculation
-   (AMD's Safe RET), each function that is returned from after a system call but was called before it costs
-   8 ns. */
+   Inlined for the sake of calls that are ruled out or given up: where the kernel guards its returns against
+   speculation (AMD's Safe RET), each function that is returned from after a system call but was called before
+   it costs 8 ns. */
 static inline __attribute__((always_inline)) long reset_call(uintptr_t start, size_t length, int advice,
                                                              uintptr_t caller)
 {
-    struct call call;
-    enum reason reason = reset_judge(start, length, caller, &call);
+    struct judged judged;
+    enum reason reason = reset_judge(start, length, caller, &judged);
     if (likely(reason == REASON_COUNT))
-        return reset_serve(&call, length, advice);
+        return reset_serve(&judged, length, advice);
     long result = prim_madvise(start, length, advice);
     reset_count_forwarded(reason, length, result);
     return result;

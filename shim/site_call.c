@@ -34,13 +34,13 @@ static int decide_madvise(struct hook_call *call)
     uintptr_t start = (uintptr_t)call->arguments[0];
     size_t length = (size_t)call->arguments[1];
     int advice = (int)call->arguments[2];
-    struct call judged;
+    struct judged judged;
     if (advice != ADVICE_DONTNEED && advice != ADVICE_DONTNEED_LOCKED)
         return pass_on_other();
     enum reason reason = covers_stack(call, start, length) ? REASON_own_stack
                                                            : reset_judge(start, length, call->after, &judged);
     if (reason == REASON_COUNT) {
-        judged.at_site = true;
+        judged.call.at_site = true;
         call->number = reset_serve(&judged, length, advice);
         return 1;
     }

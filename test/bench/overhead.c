@@ -20,7 +20,7 @@
 #define BATCH_NS 100000u /* short: most are not interrupted */
 #define WARM_UP 3000     /* resets: the policy knows the range by then */
 #define REGIONS 256
-#define REGIONS_FEW 16 /* the vector of a range with fewer dirty pages */
+#define REGIONS_FEW 10 /* the vector of a range with fewer dirty pages */
 
 static const char usage[] = "Usage: LD_PRELOAD=LIBRARY KEEPWARM_REGIONS=any,vma=cache overhead cache\n"
                             "       LD_PRELOAD=LIBRARY KEEPWARM_REGIONS=any,vma=check overhead check\n"
