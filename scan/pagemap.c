@@ -94,13 +94,22 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     return (int)count;
 }
 
-long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
+static void add_found(struct pagemap_found *found, const struct page_region *region)
+{
+    if (region->start - found->end > found->gap_end - found->gap_start) {
+        found->gap_start = found->end;
+        found->gap_end = region->start;
+    }
+    found->end = region->end;
+}
+
+long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct pagemap_found *found,
                    uint32_t *scans)
 {
     enum { FEW = 16 };
     struct page_region regions[FEW];
     uint64_t pages = 0;
-    *found_end = start;
+    *found = (struct pagemap_found){start, start, start};
     while (start < end && pages < most) {
         uintptr_t stop = end - start > COUNT_SLICE ? start + COUNT_SLICE : end;
         struct scan_argument argument = {
@@ -119,8 +128,8 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintpt
         if (argument.walk_end <= start || argument.walk_end > stop)
             return -EIO;
         pages += pages_of(regions, count);
-        if (count)
-            *found_end = regions[count - 1].end;
+        for (long i = 0; i < count; i++)
+            add_found(found, &regions[i]);
         start = argument.walk_end;
     }
     return (long)pages;

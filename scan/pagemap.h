@@ -45,10 +45,14 @@ struct pagemap_scan {
    and can be written, as far as there are mappings: the caller must know that there are. */
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
 
-/* How many pages of [start, end) are present or swapped, up to most; *found_end is where the last of them
-   ends. Adds the calls it made to *scans. Scans in slices. Returns the number, or a negative errno
-   as above. */
-long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, uintptr_t *found_end,
+/* Where a count found pages: where the last of them ends, and the longest gap before one. */
+struct pagemap_found {
+    uintptr_t end, gap_start, gap_end;
+};
+
+/* How many pages of [start, end) are present or swapped, up to most, and in *found where. Adds the calls it
+   made to *scans. Scans in slices. Returns the number, or a negative errno as above. */
+long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct pagemap_found *found,
                    uint32_t *scans);
 
 /* Is fd a pagemap? An empty scan tells. */

@@ -223,10 +223,10 @@ static __attribute__((cold)) void measure_some(uint32_t *hand)
     uintptr_t start;
     struct slot_history history;
     for (int i = 0; i < MEASURED_AT_ONCE && slot_next_kept(hand, &start, &history); i++) {
-        uintptr_t found_end;
+        struct pagemap_found found;
         uint32_t scans = 0;
         long pages = pagemap_count(process.files.pagemap, start, start + (uintptr_t)history.pages * PAGE,
-                                   history.kept, &found_end, &scans);
+                                   history.kept, &found, &scans);
         count(COUNTER_scans, scans);
         if (pages >= 0)
             lower_kept(start, history.pages, (uint32_t)pages);

@@ -29,6 +29,7 @@ enum {
     AUDIT_AFTER = 4,
     AUDIT_AFTER_MOST = 10,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
+    DEAR_RESTS = 3,   /* in a row: no accident */
 };
 
 /* Behind a window, 128 MiB at least: there the real call's own cost (0.6 us) is won back. */
@@ -43,6 +44,7 @@ static __attribute__((cold)) void give_up(struct slot_history *history, enum rea
         history->patience++;
     history->interval = 0;
     history->touched = 0;
+    history->dear_rests = 0;
 }
 
 __attribute__((cold)) void policy_refused(struct slot_history *history, enum reason reason)
@@ -122,14 +124,23 @@ static bool copy_pays(uint64_t pages, uint64_t dirty)
     return pages * COPY <= SCAN + dirty * (SCAN_IMAGE_PAGE + COPY);
 }
 
-/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults.
- */
+/* Pages that are left to the real call. */
+static uint64_t rest_of(const struct slot_history *history)
+{
+    uint64_t window = policy_window(history->pages, history->window);
+    return history->pages - window + (history->gap_end <= window ? history->gap_end - history->gap_start : 0);
+}
+
+/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults,
+   unless the real call has been seen to be dearer still. */
 static bool scan_pays(const struct slot_history *history, uint64_t used)
 {
-    uint64_t scanned = policy_window(history->pages, history->window), rest = history->pages - scanned;
+    uint64_t rest = rest_of(history), scanned = history->pages - rest;
+    unsigned calls = (rest != 0) + (history->gap_start < history->gap_end);
     uint64_t served =
-        SCAN + scanned / TABLE_PAGES * SCAN_TABLE + (rest ? REAL + rest / TABLE_PAGES * REAL_TABLE : 0);
-    return served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
+        SCAN + scanned / TABLE_PAGES * SCAN_TABLE + calls * REAL + rest / TABLE_PAGES * REAL_TABLE;
+    return history->dear_rests >= DEAR_RESTS ||
+           served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
 }
 
 static __attribute__((cold)) bool close_look(struct slot_history *history, const struct findings *findings)
@@ -166,6 +177,8 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
             history->state = SLOT_LOOK;
         return false;
     }
+    if (history->dear_rests)
+        history->dear_rests = DEAR_RESTS - 1;
     if (first) {
         history->patience = 0;
         serve_until_audit(history);
@@ -271,4 +284,20 @@ bool policy_streams(uint64_t pages)
 uint64_t policy_window(uint64_t pages, uint32_t window)
 {
     return window && pages - window >= REST_LEAST && window < pages ? window : pages;
+}
+
+void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end)
+{
+    bool dear = history->dear_rests >= DEAR_RESTS, gap = !dear && gap_end - gap_start >= REST_LEAST;
+    history->window = dear ? 0 : end;
+    history->gap_start = gap ? gap_start : 0;
+    history->gap_end = gap ? gap_end : 0;
+}
+
+void policy_time_rest(struct slot_history *history, uint64_t ns)
+{
+    if (ns <= rest_of(history) / TABLE_PAGES * SCAN_TABLE)
+        history->dear_rests = 0;
+    else if (++history->dear_rests >= DEAR_RESTS)
+        history->window = history->gap_start = history->gap_end = 0;
 }

@@ -32,22 +32,24 @@ enum slot_state {
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. The first word says
    what it keeps, and another range may take of that (slot_yield). */
 struct slot_history {
-    uint32_t kept;        /* pages the last reset wrote, which stay resident */
-    uint32_t pages : 24;  /* its length at the last reset; 64 GiB at the most: slot_pages */
-    uint32_t rule : 8;    /* whose kept bytes they are */
-    uint8_t state;        /* enum slot_state */
-    uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals;     /* in a row */
-    uint16_t countdown;   /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
-    uint8_t patience;     /* log2 of the turns it is given up for, next time */
-    uint8_t interval;     /* log2 of the turns from one audit to the next */
-    uint32_t audited;     /* pages that were kept at the last audit */
-    uint32_t window;      /* pages from its start, behind which nothing was present; 0: not known */
-    uint32_t last_used;   /* milliseconds, where the budget is short; else 0 */
-    uint32_t dirty;       /* pages the program was last seen to write in a cycle, */
-    uint32_t image_dirty; /* and those of them that are an image's */
-    uint32_t touched;     /* ... and to write or read, at the last look; 0: not looked yet */
-} __attribute__((aligned(8))); /* compared and stored by words */
+    uint32_t kept;       /* pages the last reset wrote, which stay resident */
+    uint32_t pages : 24; /* its length at the last reset; 64 GiB at the most: slot_pages */
+    uint32_t rule : 8;   /* whose kept bytes they are */
+    uint8_t state;       /* enum slot_state */
+    uint8_t reason;      /* SLOT_GIVEN_UP: the enum reason */
+    uint8_t refusals;    /* in a row */
+    uint8_t dear_rests;  /* timed turns in a row: see policy_time_rest */
+    uint16_t countdown;  /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint8_t patience;    /* log2 of the turns it is given up for, next time */
+    uint8_t interval;    /* log2 of the turns from one audit to the next */
+    uint32_t audited;    /* pages that were kept at the last audit */
+    uint32_t window;     /* pages from its start, behind which nothing was present; 0: not known */
+    uint32_t gap_start, gap_end; /* and between which nothing was either; equal: no such gap is known */
+    uint32_t last_used;          /* milliseconds, where the budget is short; else 0 */
+    uint32_t dirty;              /* pages the program was last seen to write in a cycle, */
+    uint32_t image_dirty;        /* and those of them that are an image's */
+    uint32_t touched;            /* ... and to write or read, at the last look; 0: not looked yet */
+} __attribute__((aligned(8)));   /* compared and stored by words */
 
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
@@ -109,5 +111,13 @@ bool policy_streams(uint64_t pages);
 /* Of a range this long with this window: how many pages from its start to scan, leaving the rest to the real
    call, which passes over page tables in a third of the time. */
 uint64_t policy_window(uint64_t pages, uint32_t window);
+
+/* Where a look found pages, counted from the range's start: sets window and gap. */
+void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end);
+
+/* What the real calls for the rest, behind the window and in the gap, took in a reset. Where several threads
+   make them at once, each flushes the TLBs of all CPUs (mm_tlb_flush_nested): when they keep taking longer
+   than the scan of it all would, there is no rest until the next look but one. */
+void policy_time_rest(struct slot_history *history, uint64_t ns);
 
 #endif

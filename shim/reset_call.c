@@ -99,9 +99,9 @@ static bool is_unchanged(const struct slot_history *history, const struct slot_h
 {
     const uint64_t *now = (const uint64_t *)history, *then = (const uint64_t *)before;
     return !((now[0] ^ then[0]) | (now[1] ^ then[1]) | (now[2] ^ then[2]) | (now[3] ^ then[3]) |
-             (now[4] ^ then[4]));
+             (now[4] ^ then[4]) | (now[5] ^ then[5]));
 }
-_Static_assert(sizeof(struct slot_history) == 5 * sizeof(uint64_t), "is_unchanged compares it all");
+_Static_assert(sizeof(struct slot_history) == 6 * sizeof(uint64_t), "is_unchanged compares it all");
 
 static bool remember(const struct service *service)
 {
@@ -222,23 +222,27 @@ static long finish(struct service *service, struct work *work)
     return result;
 }
 
-/* For a look, whether anything was touched since the real call emptied the range; for a long range its
- * window. */
+/* For a look, whether anything was touched since the real call emptied the range; for a long range, where. */
 static __attribute__((cold)) long look_around(struct service *service, struct work *work)
 {
     enum { ENOUGH = 1024 };
     const struct call *call = service->call;
     uint64_t pages = (call->end - call->start) / PAGE;
     bool is_long = policy_window(pages, 1) < pages;
-    uintptr_t found_end;
+    struct pagemap_found found;
     if (service->opening != OPEN_LOOK && !is_long)
         return 0;
-    long touched = pagemap_count(process.files.pagemap, call->start, call->end, ENOUGH, &found_end,
-                                 &work->account.scans);
+    long touched =
+        pagemap_count(process.files.pagemap, call->start, call->end, ENOUGH, &found, &work->account.scans);
     if (touched < 0)
         return touched;
     work->touched = (uint32_t)touched;
-    service->history.window = is_long && touched < ENOUGH ? (uint32_t)((found_end - call->start) / PAGE) : 0;
+    if (is_long && touched < ENOUGH)
+        policy_note_found(&service->history, (uint32_t)((found.end - call->start) / PAGE),
+                          (uint32_t)((found.gap_start - call->start) / PAGE),
+                          (uint32_t)((found.gap_end - call->start) / PAGE));
+    else
+        service->history.window = service->history.gap_start = service->history.gap_end = 0;
     return 0;
 }
 
@@ -251,6 +255,28 @@ static void trim(struct plan *plan, const struct call *call, uint32_t window)
         last++;
     plan->piece[last].end = end;
     plan->count = last + 1;
+}
+
+/* Leaves the gap to the real call, as a piece of its own. */
+static void cut(struct plan *plan, const struct call *call, const struct slot_history *history)
+{
+    uintptr_t from = call->start + (uintptr_t)history->gap_start * PAGE,
+              to = call->start + (uintptr_t)history->gap_end * PAGE, start = call->start;
+    unsigned i = 0;
+    while (i < plan->count && plan->piece[i].end <= from)
+        start = plan->piece[i++].end;
+    unsigned gap = from > start ? i + 1 : i, more = gap + 1 - i;
+    if (i == plan->count || to >= plan->piece[i].end || plan->count + more > PLAN_PIECES)
+        return;
+    for (unsigned last = plan->count; last-- > i;) {
+        plan->piece[last + more] = plan->piece[last];
+        plan->answer[last + more] = plan->answer[last];
+    }
+    plan->piece[i].end = from;
+    plan->piece[gap].end = to;
+    plan->answer[gap] = (struct plan_answer){REASON_policy, plan->answer[i].rule};
+    plan->piece[gap + 1].offset += to - start;
+    plan->count += more;
 }
 
 /* As dense as the last reset from there found it. */
@@ -293,6 +319,8 @@ static long serve(struct service *service, struct plan *plan)
     }
     if (unlikely(service->history.window))
         trim(plan, service->call, service->history.window);
+    if (unlikely(service->history.gap_end))
+        cut(plan, service->call, &service->history);
     if (work.expected < work.touched)
         work.expected = work.touched;
     if (!error)
@@ -306,6 +334,8 @@ static long serve(struct service *service, struct plan *plan)
         note_failure(error);
         return forward_all(service, REASON_failed);
     }
+    if (unlikely(service->timed) && (service->history.window || service->history.gap_end))
+        policy_time_rest(&service->history, times.forward_ns);
     long result = finish(service, &work);
     keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
                       service->timed);

@@ -17,7 +17,7 @@ enum {
    what comes out add up whoever writes. */
 struct entry {
     uint64_t start, check, words[WORDS];
-};
+} __attribute__((aligned(64)));
 static struct entry entries[1 << SETS_BITS][WAYS];
 _Static_assert(offsetof(struct slot_history, kept) == 0 &&
                    sizeof(struct slot_history) % sizeof(uint64_t) == 0,
@@ -37,9 +37,11 @@ static unsigned first_way(uintptr_t start)
 static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
 {
     return start ^ words[1] * 0xbf58476d1ce4e5b9ULL ^ words[2] * 0x94d049bb133111ebULL ^
-           words[3] * 0xd6e8feb86659fd93ULL ^ words[4] * 0xa0761d6478bd642fULL;
+           words[3] * 0xd6e8feb86659fd93ULL ^ words[4] * 0xa0761d6478bd642fULL ^
+           words[5] * 0xe7037ed1a0b428dbULL;
 }
-_Static_assert(WORDS == 5, "check_of mixes all but the first");
+_Static_assert(WORDS == 6, "check_of mixes all but the first");
+_Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
 
 /* True when the entry is whole: then start and history are those of one writer. Written by words, as it is
    copied later: a load that spans two stores waits for both (4 ns). */
@@ -47,7 +49,7 @@ static inline __attribute__((always_inline)) bool read_entry(const struct entry 
                                                              struct slot_history *history)
 {
     uint64_t *words = (uint64_t *)history;
-#pragma GCC unroll 5
+#pragma GCC unroll 6
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = __atomic_load_n(&entry->words[i], __ATOMIC_RELAXED);
     *start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);

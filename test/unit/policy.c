@@ -337,7 +337,7 @@ Test(policy, after_a_burst_memory_is_given_back)
     cr_assert_eq(resident(&s), 10);
 }
 
-/* Two pages of 4 GiB, far apart: the scan would pass over 2,048 page tables for them. */
+/* Two pages of 4 GiB, far apart: a scan of it all would pass over 2,048 page tables for them. */
 Test(policy, a_scan_that_is_dearer_than_the_faults_is_not_made)
 {
     struct slot_history history = {.pages = 1 << 20, .state = SLOT_LOOK};
@@ -346,8 +346,48 @@ Test(policy, a_scan_that_is_dearer_than_the_faults_is_not_made)
     history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK, .window = 2};
     cr_assert(policy_close(&history, OPEN_LOOK, &findings));
     history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK};
+    policy_note_found(&history, (1 << 19) + 1, 1, 1 << 19);
+    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK};
     findings.touched = findings.restored = 200;
     cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+}
+
+Test(policy, a_short_gap_is_scanned)
+{
+    struct slot_history history = {.pages = 1 << 20};
+    policy_note_found(&history, 40000, 5, 32000);
+    cr_assert_eq(history.window, 40000);
+    cr_assert_eq(history.gap_end, 0);
+    policy_note_found(&history, 40000, 0, 39999);
+    cr_assert_eq(history.gap_start, 0);
+    cr_assert_eq(history.gap_end, 39999);
+}
+
+/* What is left to the real call, and takes longer there than the scan would. */
+Test(policy, dear_rests_are_scanned_for_a_while)
+{
+    struct slot_history history = {.pages = 1 << 20, .state = SLOT_LOOK};
+    struct findings findings = {.touched = 2, .restored = 2};
+    policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
+    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    policy_time_rest(&history, 1000000);
+    policy_time_rest(&history, 1000000);
+    policy_time_rest(&history, 10000);
+    for (int i = 0; i < 3; i++) {
+        cr_assert(history.window && history.gap_end);
+        policy_time_rest(&history, 1000000);
+    }
+    cr_assert(!history.window && !history.gap_end);
+    /* The next audit goes on without a rest, the one after it tries again. */
+    history.state = SLOT_SERVE;
+    policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
+    cr_assert(!history.window && !history.gap_end);
+    cr_assert(policy_close(&history, OPEN_AUDIT, &findings));
+    policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
+    cr_assert(history.window && history.gap_end);
+    policy_time_rest(&history, 1000000);
+    cr_assert(!history.window && !history.gap_end);
 }
 
 Test(policy, read_only_use_keeps_the_range_served)
