@@ -42,7 +42,7 @@ bool image_find(const struct vma *vma, struct image *image);
 /* The same from slot and generation, as they were noted earlier. False when that registration is gone. */
 bool image_recall(unsigned slot, uint32_t generation, struct image *image);
 
-/* What the caller's judge said of it. True if the image stands afterwards. */
+/* What the caller's judge said of it; of use only if image_stands says so afterwards. */
 uint32_t image_tags(const struct image *image);
 
 /* Asked once for each file, under the lock: which tags shall be kept with it, and whether a rule promises it

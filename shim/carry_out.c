@@ -70,6 +70,7 @@ static inline __attribute__((always_inline)) enum decision decide(const struct w
         .dirty = work->dirty,
         .piece_dirty = image ? work->image_dirty : work->dirty - work->image_dirty,
         .known = work->known && work->plan->count <= 2,
+        .resident = work->resident,
     };
     return policy_decide(&input);
 }

@@ -16,6 +16,7 @@ struct work {
     bool learning;                /* a look or an audit: scan, whatever it costs */
     uint64_t pages_most;          /* the budget's limit to what may be restored */
     uint32_t expected;            /* pages that a scan will find dirty: a hint; 0: not known */
+    uint32_t resident;            /* pages that surely are, for they are kept; 0: not known */
     uint32_t dirty,
         image_dirty;  /* pages that were written in a cycle when last seen, and those of an image, */
     bool known;       /* if they were */

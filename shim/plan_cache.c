@@ -124,6 +124,7 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
         return false;
     plan->unconfirmed = head & UNCONFIRMED;
     plan->promised = head & PROMISED;
+    plan->cached = true;
     plan->matched = (uint32_t)(head >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
         plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(answers[i] & 255)};

@@ -19,8 +19,8 @@ enum {
     READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
     FAULTS_WORTH = 15,   /* restores: somewhat fewer than time alone would say, for memory counts too */
-    PILES_UP = 4,        /* cycles' worth of pages */
     CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
+    WANDERS_AFTER = 4,   /* resets, where pages did not come back in the trial before */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
     REFUSED_MOST = 1, /* or 2 where the kernel or the rules refuse: that may end at any time */
@@ -151,7 +151,7 @@ static __attribute__((cold)) bool close_look(struct slot_history *history, const
     }
     history->dirty = (uint32_t)findings->restored;
     history->image_dirty = findings->image_written;
-    history->touched = (uint32_t)findings->touched;
+    history->touched = findings->touched > findings->restored ? findings->touched : findings->restored;
     if (findings->restored) {
         history->state = SLOT_CHECK;
         history->countdown = CHECK_AFTER;
@@ -171,16 +171,19 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
     history->image_dirty = findings->image_written;
     bool in_vain = used * FAULTS_WORTH < kept && !(used && blind_pays(history->pages, written, true));
     if (in_vain || (kept && !scan_pays(history, used))) {
-        if (history->touched)
-            give_up(history, REASON_policy);
-        else
+        if (!history->touched) {
             history->state = SLOT_LOOK;
+            return false;
+        }
+        give_up(history, REASON_policy);
+        history->wandered = true;
         return false;
     }
     if (history->dear_rests)
         history->dear_rests = DEAR_RESTS - 1;
     if (first) {
         history->patience = 0;
+        history->wandered = false;
         serve_until_audit(history);
         return true;
     }
@@ -198,16 +201,23 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
     return true;
 }
 
-/* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then, nor for
-   all the cycles after which they may come back, where they did not in a trial before. kept_before: pages, by
-   the reset before. */
+/* Were all pages that so many cycles wrote other ones, as many in each as the look found? */
+static bool all_are_new(uint64_t kept, uint64_t kept_before, uint64_t touched, uint64_t cycles)
+{
+    return kept > kept_before && kept * 4 >= cycles * touched * 3 && kept * 4 <= (cycles + 1) * touched * 5;
+}
+
+/* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then, nor, as
+   long as trials are frequent, for all the cycles after which they may come back, where they did not in the
+   trial before. kept_before: pages, by the reset before. */
 static __attribute__((cold)) bool close_trial(struct slot_history *history, const struct findings *findings,
                                               uint64_t kept_before)
 {
-    uint64_t kept = findings->restored, touched = history->touched;
+    uint64_t kept = findings->restored, touched = history->touched, cycles = CHECK_AFTER - history->countdown;
     if (!touched || kept > kept_before + 2 * touched)
         return true;
-    if (history->patience && kept > touched * PILES_UP) {
+    if (history->wandered && history->patience < LOOK_AFTER_MOST && cycles >= WANDERS_AFTER &&
+        all_are_new(kept, kept_before, touched, cycles) && !blind_pays(history->pages, touched, true)) {
         give_up(history, REASON_policy);
         return false;
     }
@@ -255,8 +265,8 @@ INLINED enum decision policy_decide(const struct policy_input *input)
     uint64_t pages = apart ? input->pages : input->call_pages,
              dirty = apart ? input->piece_dirty : input->dirty;
     /* A scan also finds what is only kept. */
-    if (all && dirty < input->expected)
-        dirty = input->expected;
+    if (all && dirty < input->resident)
+        dirty = input->resident;
     bool pays =
         apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||

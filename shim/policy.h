@@ -20,8 +20,9 @@ enum slot_state {
     /* The reset before was forwarded, so what is present now was touched since. Nothing? Then it is given up.
      */
     SLOT_LOOK,
-    /* Served some times. Then kept pages that still equal the snapshot were not written in this cycle: when
-       they are too many for the faults that are saved, of writes and reads, it is given up. */
+    /* On trial: served some times. Then kept pages that still equal the snapshot were not written in this
+       cycle: when they are too many for the faults that are saved, of writes and reads, it is given up; in a
+       later trial, when each cycle's pages are new ones. */
     SLOT_CHECK,
     /* Scanned and restored, or restored blindly; now and then audited, which checks as above. */
     SLOT_SERVE,
@@ -32,18 +33,19 @@ enum slot_state {
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. The first word says
    what it keeps, and another range may take of that (slot_yield). */
 struct slot_history {
-    uint32_t kept;       /* pages the last reset wrote, which stay resident */
-    uint32_t pages : 24; /* its length at the last reset; 64 GiB at the most: slot_pages */
-    uint32_t rule : 8;   /* whose kept bytes they are */
-    uint8_t state;       /* enum slot_state */
-    uint8_t reason;      /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals;    /* in a row */
-    uint8_t dear_rests;  /* timed turns in a row: see policy_time_rest */
-    uint16_t countdown;  /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
-    uint8_t patience;    /* log2 of the turns it is given up for, next time */
-    uint8_t interval;    /* log2 of the turns from one audit to the next */
-    uint32_t audited;    /* pages that were kept at the last audit */
-    uint32_t window;     /* pages from its start, behind which nothing was present; 0: not known */
+    uint32_t kept;        /* pages the last reset wrote, which stay resident */
+    uint32_t pages : 24;  /* its length at the last reset; 64 GiB at the most: slot_pages */
+    uint32_t rule : 8;    /* whose kept bytes they are */
+    uint8_t state;        /* enum slot_state */
+    uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
+    uint8_t refusals;     /* in a row */
+    uint8_t dear_rests;   /* timed turns in a row: see policy_time_rest */
+    uint16_t countdown;   /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint8_t patience;     /* log2 of the turns it is given up for, next time */
+    uint8_t interval : 7; /* log2 of the turns from one audit to the next */
+    uint8_t wandered : 1; /* the last trial was ended for pages that did not come back */
+    uint32_t audited;     /* pages that were kept at the last audit */
+    uint32_t window;      /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t gap_start, gap_end; /* and between which nothing was either; equal: no such gap is known */
     uint32_t last_used;          /* milliseconds, where the budget is short; else 0 */
     uint32_t dirty;              /* pages the program was last seen to write in a cycle, */
@@ -97,6 +99,7 @@ struct policy_input {
     uint32_t dirty;       /* of them: written in a cycle, when last seen, */
     uint32_t piece_dirty; /* ... and of those the piece's, */
     bool known;           /* if they were */
+    uint32_t resident;    /* of the call: kept, so that a scan finds them whether they were written or not */
 };
 
 enum decision policy_decide(const struct policy_input *input);

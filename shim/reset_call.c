@@ -71,9 +71,11 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
+    judged->epoch = state_fork_epoch();
     slot_read(start, &judged->history);
     /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
-    bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced;
+    bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced &&
+                     !judged->history.kept;
     return unlikely(forwarded) ? (enum reason)judged->history.reason : REASON_COUNT;
 }
 
@@ -191,7 +193,7 @@ static bool make_reclaimable(struct service *service, struct work *work)
 {
     uintptr_t start = service->call->start;
     work->account.real_calls++;
-    return prim_madvise(start, work->plan->piece[0].end - start, MADV_FREE) == 0;
+    return prim_madvise(start, work->plan->piece[work->plan->count - 1].end - start, MADV_FREE) == 0;
 }
 
 /* Learns from a call that was carried out, and remembers what stays resident. */
@@ -289,6 +291,15 @@ static uint32_t expected_dirty(const struct service *service)
     return (uint32_t)((uint64_t)before->kept * pages / before->pages);
 }
 
+/* What the last reset left resident, unless a mapping call may have dropped it, or the kernel when it was
+   short of memory. Where a range is written whole for it, a scan on each turn says whether it is still so. */
+static uint32_t surely_kept(const struct service *service, const struct plan *plan)
+{
+    if (unlikely(!plan->cached || service->timed || keeping_should_be_reclaimable()))
+        return 0;
+    return service->history.kept;
+}
+
 /* Every member by an assignment of its own: an initialiser would first clear it all (12 ns). */
 static void begin_work(struct work *work, struct service *service, const struct plan *plan,
                        struct reset_times *times)
@@ -300,6 +311,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->pages_most =
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);
     work->expected = expected_dirty(service);
+    work->resident = surely_kept(service, plan);
     work->dirty = service->history.dirty;
     work->image_dirty = service->history.image_dirty;
     work->known = service->history.dirty || service->history.touched;
@@ -394,7 +406,7 @@ static __attribute__((noinline)) long answer_call(const struct judged *judged, s
     service.before = &judged->history;
     service.length = length;
     service.advice = advice;
-    service.epoch = state_fork_epoch();
+    service.epoch = judged->epoch;
     service.matched = 0;
     service.timed = judged->turn;
     long result = open_and_serve(&service);

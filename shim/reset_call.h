@@ -14,7 +14,8 @@
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
     struct call call;
-    struct slot_history history; /* of its range, as it was read */
+    struct slot_history history; /* of its range, as it was read, */
+    uint32_t epoch;              /* and of forks, when it was */
     bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
 };
 

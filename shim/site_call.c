@@ -44,8 +44,9 @@ static int decide_madvise(struct hook_call *call)
         call->number = reset_serve(&judged, length, advice);
         return 1;
     }
-    /* What comes of it is not seen; only odd arguments are likely to fail. */
-    reset_count_forwarded(reason, length, reason == REASON_arguments ? -1 : 0);
+    /* What comes of it is not seen, but these fail. */
+    bool fails = reason == REASON_arguments || reason == REASON_locked || reason == REASON_unmapped;
+    reset_count_forwarded(reason, length, fails ? -1 : 0);
     return 0;
 }
 

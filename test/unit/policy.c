@@ -76,12 +76,13 @@ Test(policy, a_scan_would_restore_what_is_kept_too)
         .dirty = 16,
         .piece_dirty = 16,
         .expected = 250,
+        .resident = 250,
     };
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
-    input.expected = 128;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    input.resident = 128;
+    cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
     /* Of several pieces it is not known which are. */
-    input.expected = 250;
+    input.resident = 250;
     input.pages = 200;
     cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
 }
@@ -308,6 +309,27 @@ Test(policy, a_wanderer_is_forwarded)
     cr_assert(kept < 10000 * 3, "%lu pages on average", kept / 10000);
     cr_assert(s.forwarded > 8800, "%lu", s.forwarded);
     cr_assert(s.restores < 15000, "%lu", s.restores);
+}
+
+/* ... in a later trial after few cycles; but one that settles down is served again, and one whose cycles
+ * differ. */
+Test(policy, a_wanderer_that_settles_down_is_served_again)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        struct simulation s = {0};
+        for (unsigned cycle = 0; cycle < 40000; cycle++) {
+            bool wanders = cycle < 2000;
+            unsigned pages = !wanders && kind == 1 && cycle % 2 ? 100 : 10;
+            for (unsigned i = 0; i < pages; i++)
+                touch(&s, wanders ? cycle * 10 + i : kind == 2 ? (cycle * 10 + i) % 50 : i);
+            reset_range(&s);
+            if (cycle == 500 || cycle == 39000)
+                forget_costs(&s);
+            if (cycle == 1999)
+                cr_assert(s.restores < 8000, "%lu", s.restores);
+        }
+        cr_assert(s.forwarded < 10, "kind %d: %lu forwarded", kind, s.forwarded);
+    }
 }
 
 /* Pages that come back every few cycles are worth keeping, though few of them are written in any one. */
