@@ -175,7 +175,7 @@ static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key,
 static enum reason ask_about(const struct call *call, int advice, struct plan *plan)
 {
     plan->matched = 0;
-    plan->cached = false;
+    plan->cached = plan->whole = false;
     enum reason first, reason = ask_mappings(call, plan);
     if (reason != REASON_COUNT)
         return reason;

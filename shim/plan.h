@@ -23,7 +23,8 @@ struct plan {
     bool unconfirmed; /* read from the text of maps, at some earlier time */
     bool promised;    /* every rule in it is vma=cache: the mappings are what the plan says until they are
                          changed */
-    bool cached;      /* ... and no change was seen since the last reset */
+    bool cached;      /* ... and no change was seen since the last reset, */
+    bool whole;       /* which wrote its one piece whole: so does the next, but on a turn */
     struct plan_answer answer[PLAN_PIECES]; /* to each piece */
     struct reset_piece piece[PLAN_PIECES];
 };

@@ -56,8 +56,8 @@ static struct entry *place_of(const struct plan_key *key)
     return &entries[(key->start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
 }
 
-/* count: 8 bits, two flags, matched: 32 bits. */
-enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9 };
+/* count: 8 bits, three flags, matched: 32 bits. */
+enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, WHOLE = 1 << 10 };
 
 static uint64_t callers_and_advice(const struct plan_key *key)
 {
@@ -103,16 +103,20 @@ static bool unpack_image(uint64_t word, struct image *image)
     return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), image);
 }
 
+static inline bool is_for(const struct entry *entry, const struct plan_key *key, uint64_t era)
+{
+    return LOAD(entry->start) == key->start && LOAD(entry->end) == key->end &&
+           LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
+}
+
 /* The words are read straight into the plan, which says nothing where this returns false. */
 INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
     const struct entry *entry = place_of(key);
     uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
     uint64_t sum = check_of_call(key, era, head), answers[CACHED_PIECES];
-    bool found = LOAD(entry->start) == key->start && LOAD(entry->end) == key->end &&
-                 LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
     plan->count = head & 255;
-    if (unlikely(!found || plan->count > CACHED_PIECES))
+    if (unlikely(!is_for(entry, key, era) || plan->count > CACHED_PIECES))
         return false;
     for (unsigned i = 0; i < plan->count; i++) {
         plan->piece[i].end = LOAD(entry->piece[i].end);
@@ -125,6 +129,7 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
     plan->unconfirmed = head & UNCONFIRMED;
     plan->promised = head & PROMISED;
     plan->cached = true;
+    plan->whole = head & WHOLE;
     plan->matched = (uint32_t)(head >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
         plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(answers[i] & 255)};
@@ -137,7 +142,7 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
 {
     uint64_t head = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
-                    (uint64_t)plan->matched << 32;
+                    (plan->whole ? WHOLE : 0) | (uint64_t)plan->matched << 32;
     uint64_t sum = check_of_call(key, era, head);
     struct entry *entry = place_of(key);
     if (plan->count > CACHED_PIECES)
@@ -159,4 +164,31 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
         sum += check_of_piece(i, piece->end, piece->offset, answer);
     }
     STORE(entry->check, check_of_sum(sum));
+}
+
+bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched)
+{
+    const struct entry *entry = place_of(key);
+    const struct packed_piece *piece = &entry->piece[0];
+    uint64_t head = LOAD(entry->count_flags_matched);
+    if (likely(!(head & WHOLE)))
+        return false;
+    uint64_t era = plan_cache_era(key);
+    if (!is_for(entry, key, era))
+        return false;
+    uint64_t sum = check_of_call(key, era, head) + check_of_piece(0, LOAD(piece->end), LOAD(piece->offset),
+                                                                  LOAD(piece->rule_slot_generation));
+    *matched = (uint32_t)(head >> 32);
+    return check_of_sum(sum) == LOAD(entry->check);
+}
+
+/* Rare, and its plan does not belong in the frame of a caller. */
+__attribute__((noinline)) void plan_cache_note_whole(const struct plan_key *key, bool whole)
+{
+    struct plan plan;
+    uint64_t era = plan_cache_era(key);
+    if (!plan_cache_find(key, &plan))
+        return;
+    plan.whole = whole;
+    plan_cache_remember(key, era, &plan);
 }

@@ -26,4 +26,10 @@ uint64_t plan_cache_era(const struct plan_key *key);
 bool plan_cache_find(const struct plan_key *key, struct plan *plan);
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan);
 
+/* Is there a plan of the key's era that says whole? *matched is then its rule's bit. */
+bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched);
+
+/* Changes what a cached plan says there. */
+void plan_cache_note_whole(const struct plan_key *key, bool whole);
+
 #endif

@@ -5,12 +5,14 @@
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
+#include "scan/zeroes.h"
 #include "shim/caller.h"
 #include "shim/carry_out.h"
 #include "shim/keeping.h"
 #include "shim/message.h"
 #include "shim/observe.h"
 #include "shim/plan.h"
+#include "shim/plan_cache.h"
 #include "shim/policy.h"
 #include "shim/slots.h"
 #include "shim/state.h"
@@ -48,7 +50,18 @@ static bool thread_is_kept_out(void)
     return rights != 0;
 }
 
-enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged)
+/* Between turns a range that is written whole teaches nothing: what was decided the last time still stands.
+ */
+static inline __attribute__((always_inline)) bool is_written_whole(struct judged *judged, int advice)
+{
+    const struct call *call = &judged->call;
+    struct plan_key key = {call->start, call->end, call->callers, advice};
+    return !judged->turn && process.rules.any_cached && plan_cache_is_whole(&key, &judged->matched) &&
+           keeping_is_at_ease((call->end - call->start) / PAGE) &&
+           !__atomic_load_n(&process.guards, __ATOMIC_RELAXED);
+}
+
+enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t caller, struct judged *judged)
 {
     struct call *call = &judged->call;
     if (!state_enter())
@@ -71,6 +84,9 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
+    judged->whole = is_written_whole(judged, advice);
+    if (unlikely(judged->whole))
+        return REASON_COUNT;
     judged->epoch = state_fork_epoch();
     slot_read(start, &judged->history);
     /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
@@ -318,6 +334,22 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->touched = 0;
 }
 
+/* Will the next call go the same way, and teach nothing? */
+static void note_whole(const struct service *service, const struct plan *plan, const struct work *work)
+{
+    const struct call *call = service->call;
+    uint64_t pages = (call->end - call->start) / PAGE;
+    bool whole = !work->account.scans && !work->account.real_calls && plan->promised && work->served &&
+                 plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE &&
+                 service->opening == OPEN_SERVE && service->history.state == SLOT_SERVE &&
+                 service->history.kept == pages && !policy_streams(pages) && keeping_is_at_ease(pages) &&
+                 process.options.mode != MODE_VERIFY;
+    if (likely(whole == plan->whole))
+        return;
+    struct plan_key key = {call->start, call->end, call->callers, service->advice};
+    plan_cache_note_whole(&key, whole);
+}
+
 static long serve(struct service *service, struct plan *plan)
 {
     struct reset_times times = {0};
@@ -352,6 +384,7 @@ static long serve(struct service *service, struct plan *plan)
     keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
                       service->timed);
     count_work(&work, service->matched);
+    note_whole(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
         return verify_call(service->call, plan, service->advice);
     return result;
@@ -423,8 +456,20 @@ static __attribute__((noinline)) long observe(const struct judged *judged, size_
     return result;
 }
 
+static __attribute__((noinline)) long write_whole(const struct judged *judged)
+{
+    const struct call *call = &judged->call;
+    zeroes_write(call->start, call->end - call->start);
+    count_rules(judged->matched, judged->matched, 0);
+    count_served(0, 0, (call->end - call->start) / PAGE);
+    statistics_after_call(false);
+    return 0;
+}
+
 long reset_serve(const struct judged *judged, size_t length, int advice)
 {
+    if (unlikely(judged->whole))
+        return write_whole(judged);
     if (unlikely(process.options.mode == MODE_OBSERVE))
         return observe(judged, length, advice);
     return answer_call(judged, length, advice);

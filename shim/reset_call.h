@@ -17,11 +17,13 @@ struct judged {
     struct slot_history history; /* of its range, as it was read, */
     uint32_t epoch;              /* and of forks, when it was */
     bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
+    bool whole;                  /* it is to be written whole, as the last time: its history was not read */
+    uint32_t matched;            /* whole: its rule's bit */
 };
 
 /* What can be said before the mappings are known: REASON_COUNT and *judged filled, or why to forward. caller
    is the return address of the program's call, for caller= rules. */
-enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged);
+enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t caller, struct judged *judged);
 
 /* Serves or forwards a call that reset_judge let pass, and counts what it did. length is the program's own.
    Returns what the kernel would: 0 or a negative errno. Stack: under 2 KiB. */
@@ -40,7 +42,7 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
                                                              uintptr_t caller)
 {
     struct judged judged;
-    enum reason reason = reset_judge(start, length, caller, &judged);
+    enum reason reason = reset_judge(start, length, advice, caller, &judged);
     if (likely(reason == REASON_COUNT))
         return reset_serve(&judged, length, advice);
     long result = prim_madvise(start, length, advice);

@@ -53,7 +53,7 @@ static inline __attribute__((always_inline)) bool read_entry(const struct entry 
     for (unsigned i = 0; i < WORDS; i++)
         words[i] = __atomic_load_n(&entry->words[i], __ATOMIC_RELAXED);
     *start = __atomic_load_n(&entry->start, __ATOMIC_RELAXED);
-    return *start && __atomic_load_n(&entry->check, __ATOMIC_RELAXED) == check_of(*start, words);
+    return likely(*start && __atomic_load_n(&entry->check, __ATOMIC_RELAXED) == check_of(*start, words));
 }
 
 INLINED void slot_read(uintptr_t start, struct slot_history *history)

@@ -36,5 +36,6 @@ bool state_is_unadopted_child(void)
 
 uint32_t state_fork_epoch(void)
 {
-    return state_is_unadopted_child() ? NO_EPOCH : __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
+    return unlikely(state_is_unadopted_child()) ? NO_EPOCH
+                                                : __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
 }

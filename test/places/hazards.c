@@ -214,6 +214,57 @@ static int protected_memory_cached(void)
     return CASE_PASSED;
 }
 
+/* Writes and resets four pages until that takes no system call any more but now and then. */
+static bool is_written_whole(unsigned char *memory)
+{
+    uint64_t served = counter("served"), scans = counter("scans");
+    for (int i = 0; i < 400; i++) {
+        make_dirty(memory, 4 * PLACE_PAGE);
+        if (madvise(memory, 4 * PLACE_PAGE, MADV_DONTNEED) || !is_zero(memory, 4 * PLACE_PAGE))
+            return false;
+    }
+    return counter("served") == served + 400 && counter("scans") <= scans + 40;
+}
+
+static bool in_child(unsigned char *memory)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        make_dirty(memory, 4 * PLACE_PAGE);
+        bool good = madvise(memory, 4 * PLACE_PAGE, MADV_DONTNEED) == 0 && is_zero(memory, 4 * PLACE_PAGE);
+        _exit(good && is_written_whole(memory) ? 0 : 1);
+    }
+    int status;
+    return waitpid(child, &status, 0) == child && status == 0;
+}
+
+/* Whatever happens to a range that was written whole a moment ago is noticed. */
+static int changes_of_a_range_that_is_written_whole(void)
+{
+    enum { GUARD_INSTALL = 102 };
+    size_t length = 4 * PLACE_PAGE;
+    unsigned char *memory = dirty_memory(length);
+    EXPECT(is_written_whole(memory));
+    EXPECT(mprotect(memory, length, PROT_READ) == 0 && madvise(memory, length, MADV_DONTNEED) == 0);
+    EXPECT(mprotect(memory, length, PROT_READ | PROT_WRITE) == 0 && is_written_whole(memory));
+    make_dirty(memory, length);
+    EXPECT(mlock(memory, length) == 0 && madvise(memory, length, MADV_DONTNEED) == -1 && errno == EINVAL);
+    EXPECT(munlock(memory, length) == 0 && memory[17] && is_written_whole(memory));
+    EXPECT(in_child(memory));
+    make_dirty(memory, length);
+    EXPECT(madvise(memory, length - PLACE_PAGE, MADV_DONTNEED) == 0 && memory[length - 1]);
+    EXPECT(is_written_whole(memory));
+    EXPECT(mremap(memory, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, memory + 64 * PLACE_PAGE) !=
+           MAP_FAILED);
+    EXPECT(madvise(memory, length, MADV_DONTNEED) == -1 && errno == ENOMEM);
+    memory += 64 * PLACE_PAGE;
+    EXPECT(is_written_whole(memory));
+    if (madvise(memory, PLACE_PAGE, GUARD_INSTALL) == 0) /* Linux 6.13 */
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 &&
+               is_zero(memory + PLACE_PAGE, length - PLACE_PAGE));
+    return CASE_PASSED;
+}
+
 /* A promise that is broken costs exactness. Where it is scanned what to restore it does not cost the process:
    a hole that nobody saw being made. */
 static int promised_memory_that_is_gone(void)
@@ -283,6 +334,8 @@ int main(int argc, char **argv)
         {"userfaultfd_that_is_refused", NULL, NULL, userfaultfd_that_is_refused},
         {"protected_memory", NULL, NULL, protected_memory},
         {"protected_memory_cached", "any,vma=cache", NULL, protected_memory_cached},
+        {"changes_of_a_range_that_is_written_whole", "any,vma=cache", NULL,
+         changes_of_a_range_that_is_written_whole},
         {"promised_memory_that_is_gone", "any,policy=scan,vma=cache", NULL, promised_memory_that_is_gone},
         {"locked_memory", NULL, NULL, locked_memory},
         {"errno_stays", "any,policy=scan", NULL, errno_stays},
