@@ -15,9 +15,9 @@
    writer until it has waited for a tick, 4 to 8 ms (kernel/locking/rwsem.c, 6.18: rwsem_rspin_threshold, the
    lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock twice or
    more in those 10 us, but for as long as the restore that follows: that is a gap as long; and stays away
-   from it for a moment, for the spinning writer often misses a shorter one (the slowest 0.1 % of another thread's
-   mprotect took 220 to 800 us then, and take 110 to 200). To leave it costs as much as a scan of nothing, 0.2
-   to 0.9 us: what ends in its first slice is not cut up. */
+   from it for a moment, for the spinning writer often misses a shorter one (the slowest 0.1 % of another
+   thread's mprotect took 220 to 800 us then, and take 110 to 200). To leave it costs as much as a scan of
+   nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
 enum {
     HOLD = 4000,                           /* ns of the slices behind the first one, */
     HOLD_MOST = 100000,                    /* with what is added */
@@ -99,6 +99,13 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     return (int)count;
 }
 
+static uint64_t faults_of(const struct page_region *region)
+{
+    enum { AROUND = 16 }; /* fault_around_bytes (mm/memory.c), unless it was changed */
+    uint64_t pages = (region->end - region->start) / PAGE;
+    return region->categories & CATEGORY_FILE ? (pages + AROUND - 1) / AROUND : pages;
+}
+
 static void add_found(struct pagemap_found *found, const struct page_region *region)
 {
     if (region->start - found->end > found->gap_end - found->gap_start) {
@@ -113,9 +120,9 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct
 {
     enum { FEW = 16 };
     struct page_region regions[FEW];
-    uint64_t pages = 0;
+    uint64_t faults = 0;
     *found = (struct pagemap_found){start, start, start};
-    while (start < end && pages < most) {
+    while (start < end && faults < most) {
         uintptr_t stop = end - start > COUNT_SLICE ? start + COUNT_SLICE : end;
         struct scan_argument argument = {
             .size = sizeof argument,
@@ -123,8 +130,9 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct
             .end = stop,
             .vector = (uintptr_t)regions,
             .vector_length = FEW,
-            .max_pages = most - pages,
+            .max_pages = most - faults,
             .category_anyof_mask = CATEGORY_PRESENT | CATEGORY_SWAPPED,
+            .return_mask = CATEGORY_FILE,
         };
         long count = prim_ioctl(fd, PAGEMAP_SCAN_REQUEST, &argument);
         ++*scans;
@@ -132,12 +140,13 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct
             return count;
         if (argument.walk_end <= start || argument.walk_end > stop)
             return -EIO;
-        pages += pages_of(regions, count);
-        for (long i = 0; i < count; i++)
+        for (long i = 0; i < count; i++) {
+            faults += faults_of(&regions[i]);
             add_found(found, &regions[i]);
+        }
         start = argument.walk_end;
     }
-    return (long)pages;
+    return (long)faults;
 }
 
 bool pagemap_works(int fd)

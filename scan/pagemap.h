@@ -50,8 +50,9 @@ struct pagemap_found {
     uintptr_t end, gap_start, gap_end;
 };
 
-/* How many pages of [start, end) are present or swapped, up to most, and in *found where. Adds the calls it
-   made to *scans. Scans in slices. Returns the number, or a negative errno as above. */
+/* How many page faults made the pages of [start, end) that are present or swapped, up to most, and in *found
+   where they are: one each, but one for 16 adjacent pages of a file, which the kernel maps around a fault.
+   Adds the calls it made to *scans. Scans in slices. Returns the number, or a negative errno as above. */
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct pagemap_found *found,
                    uint32_t *scans);
 

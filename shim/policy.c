@@ -18,7 +18,7 @@ enum {
     READ = 200, /* or to have the kernel write it, from /dev/zero */
     READ_PAGE = 62,
     FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = 15,   /* restores: somewhat fewer than time alone would say, for memory counts too */
+    FAULTS_WORTH = 12,   /* restores: somewhat fewer than time alone would say, for memory counts too */
     CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
     WANDERS_AFTER = 4,   /* resets, where pages did not come back in the trial before */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */

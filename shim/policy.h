@@ -68,7 +68,7 @@ enum opening policy_open(struct slot_history *history, bool turn, bool trusting,
 
 /* What a reset found. Pages. */
 struct findings {
-    uint32_t touched;       /* OPEN_LOOK: present; of a thousand the rest need not be known */
+    uint32_t touched;       /* OPEN_LOOK: as pagemap_count has it; of a thousand the rest need not be known */
     uint32_t restored;      /* written back, which stay resident */
     uint32_t unneeded;      /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
     uint32_t image_written; /* of the others, those of an image */
