@@ -95,6 +95,13 @@ static void find_plan(size_t unused)
     plan_cache_find(&subject.anonymous, &plan);
 }
 
+static void find_whole(size_t unused)
+{
+    (void)unused;
+    uint32_t matched;
+    plan_cache_is_whole(&subject.anonymous, &matched);
+}
+
 static void find_plan_of_two(size_t unused)
 {
     (void)unused;
@@ -133,13 +140,8 @@ static void borrow_vector(size_t unused)
 /* As a served call does it. */
 static void count_call(size_t scans)
 {
-    count(COUNTER_real_calls, 0);
-    count(COUNTER_pages_scanned, scans * PAGES);
-    count(COUNTER_pages_restored, 2);
-    count(COUNTER_pages_forwarded, 0);
-    count(COUNTER_scans, scans);
     count_rules(1, 1, 0);
-    count(COUNTER_served, 1);
+    count_served(scans, scans * PAGES, 2);
 }
 
 /* The parts that were timed, and two looks at the time of day for what is done now and then. */
@@ -169,13 +171,14 @@ static const struct item {
 } items[] = {
     {"may a rule allow the call (region_may_match)", match_call, 0, 0, 1},
     {"is it a timed turn (counters_timed_turn)", take_turn, 0, 0, 1},
-    {"the history is read (slot_read)", read_history, 0, 0, 1},
-    {"the policy opens, decides, closes", ask_policy, PAGES, 0, 1},
-    {"cached: the plan (plan_cache_find)", find_plan, 0, CACHED, 1},
+    {"whole: the plan says so (plan_cache_is_whole)", find_whole, 0, WHOLE, 1},
+    {"scanned: the history is read (slot_read)", read_history, 0, SCANNED, 1},
+    {"scanned: the policy opens, decides, closes", ask_policy, PAGES, SCANNED, 1},
+    {"scanned, cached: the plan (plan_cache_find)", find_plan, 0, SCANNED | CACHED, 1},
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
     {"asked: the rule for the mapping (region_match)", match_mapping, 0, ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
-    {"a large vector is lent, from 12 dirty pages on", borrow_vector, 0, MANY, 1},
+    {"a large vector is lent, from 10 dirty pages on", borrow_vector, 0, MANY, 1},
     {"whole: what was done is counted", count_call, 0, WHOLE, 1},
     {"scanned: what was done is counted", count_call, 1, SCANNED, 1},
     {"1 call in 32: the history is written (slot_write)", write_history, 0, 0, TIMED_TURNS},
@@ -212,10 +215,12 @@ static void check_subject(void)
     struct slot_history history;
     struct plan plan;
     struct image image;
+    uint32_t matched;
     slot_read(subject.call.start, &history);
     if (!region_may_match(&subject.rules, &subject.call) || history.kept != subject.history.kept ||
-        !plan_cache_find(&subject.anonymous, &plan) || !plan_cache_find(&subject.imaged, &plan) ||
-        !image_find(&subject.image_vma, &image) || vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
+        !plan_cache_is_whole(&subject.anonymous, &matched) || !plan_cache_find(&subject.anonymous, &plan) ||
+        !plan_cache_find(&subject.imaged, &plan) || !image_find(&subject.image_vma, &image) ||
+        vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
         errno = ENOENT;
         die("an item has nothing to work on");
     }
@@ -260,6 +265,7 @@ static void make_subject(void)
         (struct slot_history){.kept = 2, .state = SLOT_SERVE, .pages = PAGES, .countdown = 9, .dirty = 2};
     slot_write(subject.call.start, &subject.history, &replaced);
     remember_plan(&subject.anonymous, NULL);
+    plan_cache_note_whole(&subject.anonymous, true);
     remember_plan(&subject.imaged, &image);
     vma_query(subject.maps, subject.call.start, &subject.vma);
     check_subject();

@@ -4,7 +4,7 @@
 
 #include "test/bench/bench.h"
 
-enum { ITEMS = 16 };
+enum { ITEMS = 17 };
 
 /* Kinds of served calls, ored: what the rule's vma= is, how the range is reset, with a large vector, with an
    image; and KERNEL, to count the kernel's own answers too. */
