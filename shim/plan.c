@@ -189,6 +189,7 @@ static __attribute__((noinline)) enum reason ask_kernel(const struct call *call,
                                                         bool remembers, struct plan *plan)
 {
     uint64_t era = remembers ? plan_cache_era(key) : 0;
+    plan->era = era;
     enum reason reason = ask_about(call, key->advice, plan);
     if (remembers && process.options.mode == MODE_VERIFY && breaks_promise(key, reason, plan))
         verify_report_mapping(call);

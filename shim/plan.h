@@ -25,6 +25,7 @@ struct plan {
                          changed */
     bool cached;      /* ... and no change was seen since the last reset, */
     bool whole;       /* which wrote its one piece whole: so does the next, but on a turn */
+    uint64_t era;     /* plan_cache_era, when it was made */
     struct plan_answer answer[PLAN_PIECES]; /* to each piece */
     struct reset_piece piece[PLAN_PIECES];
 };

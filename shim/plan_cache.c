@@ -129,6 +129,7 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
     plan->unconfirmed = head & UNCONFIRMED;
     plan->promised = head & PROMISED;
     plan->cached = true;
+    plan->era = era;
     plan->whole = head & WHOLE;
     plan->matched = (uint32_t)(head >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
@@ -183,11 +184,11 @@ bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched)
 }
 
 /* Rare, and its plan does not belong in the frame of a caller. */
-__attribute__((noinline)) void plan_cache_note_whole(const struct plan_key *key, bool whole)
+__attribute__((noinline)) void plan_cache_note_whole(const struct plan_key *key, uint64_t era, bool whole)
 {
     struct plan plan;
-    uint64_t era = plan_cache_era(key);
-    if (!plan_cache_find(key, &plan))
+    if (!plan_cache_find(key, &plan) || plan.era != era || plan.count != 1 ||
+        plan.piece[0].image.kind != IMAGE_NONE)
         return;
     plan.whole = whole;
     plan_cache_remember(key, era, &plan);

@@ -29,7 +29,8 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
 /* Is there a plan of the key's era that says whole? *matched is then its rule's bit. */
 bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched);
 
-/* Changes what a cached plan says there. */
-void plan_cache_note_whole(const struct plan_key *key, bool whole);
+/* Changes what a cached plan of that era, of one anonymous piece, says there. A plan that another thread has
+   remembered since, after a mapping call, is left alone. */
+void plan_cache_note_whole(const struct plan_key *key, uint64_t era, bool whole);
 
 #endif

@@ -176,7 +176,7 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
             return false;
         }
         give_up(history, REASON_policy);
-        history->wandered = true;
+        history->wandered = in_vain;
         return false;
     }
     if (history->dear_rests)
@@ -304,8 +304,10 @@ void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_
     history->gap_end = gap ? gap_end : 0;
 }
 
-void policy_time_rest(struct slot_history *history, uint64_t ns)
+void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, uint64_t ns)
 {
+    if (!pages_forwarded || pages_forwarded != rest_of(history))
+        return;
     if (ns <= rest_of(history) / TABLE_PAGES * SCAN_TABLE)
         history->dear_rests = 0;
     else if (++history->dear_rests >= DEAR_RESTS)

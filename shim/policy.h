@@ -118,9 +118,10 @@ uint64_t policy_window(uint64_t pages, uint32_t window);
 /* Where a look found pages, counted from the range's start: sets window and gap. */
 void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end);
 
-/* What the real calls for the rest, behind the window and in the gap, took in a reset. Where several threads
-   make them at once, each flushes the TLBs of all CPUs (mm_tlb_flush_nested): when they keep taking longer
-   than the scan of it all would, there is no rest until the next look but one. */
-void policy_time_rest(struct slot_history *history, uint64_t ns);
+/* What the real calls took in a reset that forwarded so many pages, where they were for the rest alone,
+   behind the window and in the gap. Where several threads make them at once, each flushes the TLBs of all
+   CPUs (mm_tlb_flush_nested): when they keep taking longer than the scan of it all would, there is no rest
+   until the next look but one. */
+void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, uint64_t ns);
 
 #endif

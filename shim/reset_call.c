@@ -56,8 +56,10 @@ static inline __attribute__((always_inline)) bool is_written_whole(struct judged
 {
     const struct call *call = &judged->call;
     struct plan_key key = {call->start, call->end, call->callers, advice};
+    uint64_t pages = (call->end - call->start) / PAGE;
+    /* A real call in between has left nothing of it kept. */
     return !judged->turn && process.rules.any_cached && plan_cache_is_whole(&key, &judged->matched) &&
-           keeping_is_at_ease((call->end - call->start) / PAGE) &&
+           slot_keeps(call->start, pages) && keeping_is_at_ease(pages) &&
            !__atomic_load_n(&process.guards, __ATOMIC_RELAXED);
 }
 
@@ -339,7 +341,7 @@ static void note_whole(const struct service *service, const struct plan *plan, c
 {
     const struct call *call = service->call;
     uint64_t pages = (call->end - call->start) / PAGE;
-    bool whole = !work->account.scans && !work->account.real_calls && plan->promised && work->served &&
+    bool whole = !work->account.scans && !work->account.real_calls && work->stores_safe && work->served &&
                  plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE &&
                  service->opening == OPEN_SERVE && service->history.state == SLOT_SERVE &&
                  service->history.kept == pages && !policy_streams(pages) && keeping_is_at_ease(pages) &&
@@ -347,7 +349,7 @@ static void note_whole(const struct service *service, const struct plan *plan, c
     if (likely(whole == plan->whole))
         return;
     struct plan_key key = {call->start, call->end, call->callers, service->advice};
-    plan_cache_note_whole(&key, whole);
+    plan_cache_note_whole(&key, plan->era, whole);
 }
 
 static long serve(struct service *service, struct plan *plan)
@@ -379,7 +381,7 @@ static long serve(struct service *service, struct plan *plan)
         return forward_all(service, REASON_failed);
     }
     if (unlikely(service->timed) && (service->history.window || service->history.gap_end))
-        policy_time_rest(&service->history, times.forward_ns);
+        policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
     keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
                       service->timed);

@@ -69,6 +69,21 @@ INLINED void slot_read(uintptr_t start, struct slot_history *history)
     *history = (struct slot_history){0};
 }
 
+INLINED bool slot_keeps(uintptr_t start, uint64_t pages)
+{
+    const struct entry *set = set_of(start);
+    for (unsigned i = 0; i < WAYS; i++) {
+        const struct entry *entry = &set[(first_way(start) + i) % WAYS];
+        if (likely(__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start)) {
+            uint64_t first = __atomic_load_n(&entry->words[0], __ATOMIC_RELAXED);
+            struct slot_history history;
+            memcpy(&history, &first, sizeof first);
+            return history.kept == pages;
+        }
+    }
+    return false;
+}
+
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */
 static struct entry *place_for(uintptr_t start)
 {

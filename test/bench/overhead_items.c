@@ -265,7 +265,7 @@ static void make_subject(void)
         (struct slot_history){.kept = 2, .state = SLOT_SERVE, .pages = PAGES, .countdown = 9, .dirty = 2};
     slot_write(subject.call.start, &subject.history, &replaced);
     remember_plan(&subject.anonymous, NULL);
-    plan_cache_note_whole(&subject.anonymous, true);
+    plan_cache_note_whole(&subject.anonymous, plan_cache_era(&subject.anonymous), true);
     remember_plan(&subject.imaged, &image);
     vma_query(subject.maps, subject.call.start, &subject.vma);
     check_subject();

@@ -58,13 +58,13 @@ Test(plan_cache, says_that_a_range_is_written_whole_until_it_is_not)
 {
     struct plan_key other = key;
     uint32_t matched = 0;
-    plan_cache_note_whole(&key, true);
+    plan_cache_note_whole(&key, plan_cache_era(&key), true);
     cr_assert_not(plan_cache_is_whole(&key, &matched));
     struct plan plan = plan_of(key.end, 3);
     plan.matched = 1 << 3;
     plan_cache_remember(&key, plan_cache_era(&key), &plan);
     cr_assert_not(plan_cache_is_whole(&key, &matched));
-    plan_cache_note_whole(&key, true);
+    plan_cache_note_whole(&key, plan_cache_era(&key), true);
     cr_assert(plan_cache_is_whole(&key, &matched));
     cr_assert_eq(matched, 1 << 3);
     cr_assert(is_known(&key));
@@ -73,11 +73,16 @@ Test(plan_cache, says_that_a_range_is_written_whole_until_it_is_not)
     other = key;
     other.advice = 24;
     cr_assert_not(plan_cache_is_whole(&other, &matched));
-    plan_cache_note_whole(&key, false);
+    plan_cache_note_whole(&key, plan_cache_era(&key), false);
     cr_assert_not(plan_cache_is_whole(&key, &matched));
     cr_assert(is_known(&key));
-    plan_cache_note_whole(&key, true);
+    plan_cache_note_whole(&key, plan_cache_era(&key), true);
+    uint64_t era = plan_cache_era(&key);
     plan_cache_forget(key.start + MIB, 4096);
+    cr_assert_not(plan_cache_is_whole(&key, &matched));
+    /* What was remembered since is another plan. */
+    plan_cache_remember(&key, plan_cache_era(&key), &plan);
+    plan_cache_note_whole(&key, era, true);
     cr_assert_not(plan_cache_is_whole(&key, &matched));
 }
 

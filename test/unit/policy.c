@@ -391,14 +391,18 @@ Test(policy, dear_rests_are_scanned_for_a_while)
 {
     struct slot_history history = {.pages = 1 << 20, .state = SLOT_LOOK};
     struct findings findings = {.touched = 2, .restored = 2};
+    const uint64_t rest = (1 << 20) - 2;
     policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
     cr_assert(policy_close(&history, OPEN_LOOK, &findings));
-    policy_time_rest(&history, 1000000);
-    policy_time_rest(&history, 1000000);
-    policy_time_rest(&history, 10000);
+    for (int i = 0; i < 5; i++)
+        policy_time_rest(&history, rest + 1, 1000000);
+    cr_assert(history.window && history.gap_end);
+    policy_time_rest(&history, rest, 1000000);
+    policy_time_rest(&history, rest, 1000000);
+    policy_time_rest(&history, rest, 10000);
     for (int i = 0; i < 3; i++) {
         cr_assert(history.window && history.gap_end);
-        policy_time_rest(&history, 1000000);
+        policy_time_rest(&history, rest, 1000000);
     }
     cr_assert(!history.window && !history.gap_end);
     /* The next audit goes on without a rest, the one after it tries again. */
@@ -408,7 +412,7 @@ Test(policy, dear_rests_are_scanned_for_a_while)
     cr_assert(policy_close(&history, OPEN_AUDIT, &findings));
     policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
     cr_assert(history.window && history.gap_end);
-    policy_time_rest(&history, 1000000);
+    policy_time_rest(&history, rest, 1000000);
     cr_assert(!history.window && !history.gap_end);
 }
 
