@@ -17,10 +17,11 @@ enum {
     COPY = 75,  /* to copy one of an image, */
     READ = 200, /* or to have the kernel write it, from /dev/zero */
     READ_PAGE = 62,
-    FAULT = 855,         /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = 12,   /* restores: somewhat fewer than time alone would say, for memory counts too */
-    CHECK_AFTER = 24,    /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
-    WANDERS_AFTER = 4,   /* resets, where pages did not come back in the trial before */
+    FAULT = 855,       /* with its share of the teardown; 1,900 here, 500 on the best hosts */
+    FAULTS_WORTH = 15, /* restores: somewhat fewer than time alone would say, for memory counts too */
+    CHECK_AFTER = 24,  /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
+    WANDERS = 12, /* resets, all of whose pages are new ones: they come back too seldom for their memory */
+    WANDERS_AGAIN = 4,   /* ... where they did so in the trial before */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
     REFUSALS = 4,
     REFUSED_MOST = 1, /* or 2 where the kernel or the rules refuse: that may end at any time */
@@ -207,18 +208,19 @@ static bool all_are_new(uint64_t kept, uint64_t kept_before, uint64_t touched, u
     return kept > kept_before && kept * 4 >= cycles * touched * 3 && kept * 4 <= (cycles + 1) * touched * 5;
 }
 
-/* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then, nor, as
-   long as trials are frequent, for all the cycles after which they may come back, where they did not in the
-   trial before. kept_before: pages, by the reset before. */
+/* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then; nor, as
+   long as trials are frequent, for so many cycles again. kept_before: pages, by the reset before. */
 static __attribute__((cold)) bool close_trial(struct slot_history *history, const struct findings *findings,
                                               uint64_t kept_before)
 {
     uint64_t kept = findings->restored, touched = history->touched, cycles = CHECK_AFTER - history->countdown;
     if (!touched || kept > kept_before + 2 * touched)
         return true;
-    if (history->wandered && history->patience < LOOK_AFTER_MOST && cycles >= WANDERS_AFTER &&
-        all_are_new(kept, kept_before, touched, cycles) && !blind_pays(history->pages, touched, true)) {
+    bool again = history->wandered && history->patience < LOOK_AFTER_MOST;
+    if (cycles >= (again ? WANDERS_AGAIN : WANDERS) && all_are_new(kept, kept_before, touched, cycles) &&
+        !blind_pays(history->pages, touched, true)) {
         give_up(history, REASON_policy);
+        history->wandered = true;
         return false;
     }
     if (kept > touched * FAULTS_WORTH)
