@@ -102,7 +102,7 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 static uint64_t faults_of(const struct page_region *region)
 {
     enum { AROUND = 16 }; /* fault_around_bytes (mm/memory.c), unless it was changed */
-    uint64_t pages = (region->end - region->start) / PAGE;
+    uint64_t pages = pages_of(region, 1);
     return region->categories & CATEGORY_FILE ? (pages + AROUND - 1) / AROUND : pages;
 }
 

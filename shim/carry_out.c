@@ -42,8 +42,7 @@ static uint64_t pages_left(const struct work *work, unsigned i)
 /* By the promise that mappings change only where we see it. Guard pages lie within a mapping. */
 static bool stores_are_safe(const struct plan *plan)
 {
-    return likely(plan->promised && !plan->unconfirmed) &&
-           !__atomic_load_n(&process.guards, __ATOMIC_RELAXED);
+    return likely(plan->promised && !plan->unconfirmed) && !state_has_guards();
 }
 
 /* How piece i, which begins at start, is reset. */

@@ -200,7 +200,7 @@ static __attribute__((noinline)) enum reason ask_kernel(const struct call *call,
 
 INLINED enum reason plan_call(const struct call *call, int advice, struct plan *plan)
 {
-    struct plan_key key = {call->start, call->end, call->callers, advice};
+    struct plan_key key = plan_key_of(call, advice);
     bool remembers = process.rules.any_cached || !process.procmap;
     if (remembers && likely(process.options.mode != MODE_VERIFY) && likely(plan_cache_find(&key, plan)))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */

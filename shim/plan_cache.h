@@ -14,6 +14,11 @@ struct plan_key {
     int advice;
 };
 
+static inline struct plan_key plan_key_of(const struct call *call, int advice)
+{
+    return (struct plan_key){call->start, call->end, call->callers, advice};
+}
+
 /* Says that mappings in [start, start+length) may have changed. Call it before and after a mapping call. */
 void plan_cache_forget(uintptr_t start, uintptr_t length);
 void plan_cache_forget_all(void);

@@ -313,5 +313,5 @@ void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, ui
     if (ns <= rest_of(history) / TABLE_PAGES * SCAN_TABLE)
         history->dear_rests = 0;
     else if (++history->dear_rests >= DEAR_RESTS)
-        history->window = history->gap_start = history->gap_end = 0;
+        policy_note_found(history, 0, 0, 0);
 }

@@ -115,7 +115,7 @@ bool policy_streams(uint64_t pages);
    call, which passes over page tables in a third of the time. */
 uint64_t policy_window(uint64_t pages, uint32_t window);
 
-/* Where a look found pages, counted from the range's start: sets window and gap. */
+/* Where a look found pages, counted from the range's start: sets window and gap. All 0: not known. */
 void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end);
 
 /* What the real calls took in a reset that forwarded so many pages, where they were for the rest alone,

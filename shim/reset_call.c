@@ -22,6 +22,11 @@
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
 #define USER_END ((uintptr_t)1 << 56)
 
+static uint64_t pages_of(const struct call *call)
+{
+    return (call->end - call->start) / PAGE;
+}
+
 void reset_count_forwarded(enum reason reason, size_t length, long result)
 {
     count_real_call(reason, result == 0 ? prim_pages(length) : 0);
@@ -55,12 +60,11 @@ static bool thread_is_kept_out(void)
 static inline __attribute__((always_inline)) bool is_written_whole(struct judged *judged, int advice)
 {
     const struct call *call = &judged->call;
-    struct plan_key key = {call->start, call->end, call->callers, advice};
-    uint64_t pages = (call->end - call->start) / PAGE;
+    struct plan_key key = plan_key_of(call, advice);
+    uint64_t pages = pages_of(call);
     /* A real call in between has left nothing of it kept. */
     return !judged->turn && process.rules.any_cached && plan_cache_is_whole(&key, &judged->matched) &&
-           slot_keeps(call->start, pages) && keeping_is_at_ease(pages) &&
-           !__atomic_load_n(&process.guards, __ATOMIC_RELAXED);
+           slot_keeps(call->start, pages) && keeping_is_at_ease(pages) && !state_has_guards();
 }
 
 enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t caller, struct judged *judged)
@@ -141,7 +145,7 @@ static void recall(struct service *service)
 {
     struct slot_history *history = &service->history;
     *history = *service->before;
-    history->pages = slot_pages((service->call->end - service->call->start) / PAGE);
+    history->pages = slot_pages(pages_of(service->call));
     service->behind = slot_kept_behind(service->before, history->pages);
     if (unlikely(service->behind))
         history->kept -= service->behind;
@@ -196,7 +200,7 @@ static __attribute__((cold)) long give_back(struct service *service, struct work
     work->served = 0;
     work->first_decline = why;
     work->account.real_calls++;
-    work->account.pages_forwarded += (service->call->end - service->call->start) / PAGE;
+    work->account.pages_forwarded += pages_of(service->call);
     return prim_madvise(service->call->start, service->length, service->advice);
 }
 
@@ -247,7 +251,7 @@ static __attribute__((cold)) long look_around(struct service *service, struct wo
 {
     enum { ENOUGH = 1024 };
     const struct call *call = service->call;
-    uint64_t pages = (call->end - call->start) / PAGE;
+    uint64_t pages = pages_of(call);
     bool is_long = policy_window(pages, 1) < pages;
     struct pagemap_found found;
     if (service->opening != OPEN_LOOK && !is_long)
@@ -262,14 +266,14 @@ static __attribute__((cold)) long look_around(struct service *service, struct wo
                           (uint32_t)((found.gap_start - call->start) / PAGE),
                           (uint32_t)((found.gap_end - call->start) / PAGE));
     else
-        service->history.window = service->history.gap_start = service->history.gap_end = 0;
+        policy_note_found(&service->history, 0, 0, 0);
     return 0;
 }
 
 /* Leaves what lies behind the window to the real call. */
 static void trim(struct plan *plan, const struct call *call, uint32_t window)
 {
-    uintptr_t end = call->start + policy_window((call->end - call->start) / PAGE, window) * PAGE;
+    uintptr_t end = call->start + policy_window(pages_of(call), window) * PAGE;
     unsigned last = 0;
     while (plan->piece[last].end < end)
         last++;
@@ -340,7 +344,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
 static void note_whole(const struct service *service, const struct plan *plan, const struct work *work)
 {
     const struct call *call = service->call;
-    uint64_t pages = (call->end - call->start) / PAGE;
+    uint64_t pages = pages_of(call);
     bool whole = !work->account.scans && !work->account.real_calls && work->stores_safe && work->served &&
                  plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE &&
                  service->opening == OPEN_SERVE && service->history.state == SLOT_SERVE &&
@@ -348,7 +352,7 @@ static void note_whole(const struct service *service, const struct plan *plan, c
                  process.options.mode != MODE_VERIFY;
     if (likely(whole == plan->whole))
         return;
-    struct plan_key key = {call->start, call->end, call->callers, service->advice};
+    struct plan_key key = plan_key_of(call, service->advice);
     plan_cache_note_whole(&key, plan->era, whole);
 }
 
@@ -383,8 +387,7 @@ static long serve(struct service *service, struct plan *plan)
     if (unlikely(service->timed) && (service->history.window || service->history.gap_end))
         policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
-    keeping_take_over(service->call->start, (service->call->end - service->call->start) / PAGE,
-                      service->timed);
+    keeping_take_over(service->call->start, pages_of(service->call), service->timed);
     count_work(&work, service->matched);
     note_whole(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
@@ -463,7 +466,7 @@ static __attribute__((noinline)) long write_whole(const struct judged *judged)
     const struct call *call = &judged->call;
     zeroes_write(call->start, call->end - call->start);
     count_rules(judged->matched, judged->matched, 0);
-    count_served(0, 0, (call->end - call->start) / PAGE);
+    count_served(0, 0, pages_of(call));
     statistics_after_call(false);
     return 0;
 }

@@ -28,10 +28,32 @@ static struct entry *set_of(uintptr_t start)
     return entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - SETS_BITS)];
 }
 
-/* Where it mostly is. */
-static unsigned first_way(uintptr_t start)
+/* The ith place to look for it, mostly in the first. */
+static inline struct entry *way_of(uintptr_t start, unsigned i)
 {
-    return (unsigned)(start >> 23);
+    return &set_of(start)[((unsigned)(start >> 23) + i) % WAYS];
+}
+
+static inline bool is_of(const struct entry *entry, uintptr_t start)
+{
+    return __atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start;
+}
+
+/* Its entry, whole or not; or NULL. */
+static inline struct entry *entry_of(uintptr_t start)
+{
+    for (unsigned i = 0; i < WAYS; i++)
+        if (likely(is_of(way_of(start, i), start)))
+            return way_of(start, i);
+    return NULL;
+}
+
+/* What the first word says of what is kept: of the other fields nothing. */
+static inline struct slot_history kept_of(uint64_t first)
+{
+    struct slot_history history = {0};
+    memcpy(&history, &first, sizeof first);
+    return history;
 }
 
 static uint64_t check_of(uintptr_t start, const uint64_t words[WORDS])
@@ -58,12 +80,10 @@ static inline __attribute__((always_inline)) bool read_entry(const struct entry 
 
 INLINED void slot_read(uintptr_t start, struct slot_history *history)
 {
-    const struct entry *set = set_of(start);
     for (unsigned i = 0; i < WAYS; i++) {
-        const struct entry *entry = &set[(first_way(start) + i) % WAYS];
+        const struct entry *entry = way_of(start, i);
         uintptr_t found;
-        if (likely(__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start) &&
-            likely(read_entry(entry, &found, history) && found == start))
+        if (likely(is_of(entry, start)) && likely(read_entry(entry, &found, history) && found == start))
             return;
     }
     *history = (struct slot_history){0};
@@ -71,28 +91,19 @@ INLINED void slot_read(uintptr_t start, struct slot_history *history)
 
 INLINED bool slot_keeps(uintptr_t start, uint64_t pages)
 {
-    const struct entry *set = set_of(start);
-    for (unsigned i = 0; i < WAYS; i++) {
-        const struct entry *entry = &set[(first_way(start) + i) % WAYS];
-        if (likely(__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start)) {
-            uint64_t first = __atomic_load_n(&entry->words[0], __ATOMIC_RELAXED);
-            struct slot_history history;
-            memcpy(&history, &first, sizeof first);
-            return history.kept == pages;
-        }
-    }
-    return false;
+    const struct entry *entry = entry_of(start);
+    return entry && kept_of(__atomic_load_n(&entry->words[0], __ATOMIC_RELAXED)).kept == pages;
 }
 
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */
 static struct entry *place_for(uintptr_t start)
 {
-    struct entry *set = set_of(start), *free = NULL, *idle = NULL;
+    struct entry *free = NULL, *idle = NULL;
     for (unsigned i = 0; i < WAYS; i++) {
-        struct entry *entry = &set[(first_way(start) + i) % WAYS];
+        struct entry *entry = way_of(start, i);
         struct slot_history history;
         uintptr_t found;
-        if (__atomic_load_n(&entry->start, __ATOMIC_RELAXED) == start)
+        if (is_of(entry, start))
             return entry;
         if (!read_entry(entry, &found, &history))
             free = free ? free : entry;
@@ -110,7 +121,7 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
     if (!entry)
         return false;
     /* What another range kept must not be taken for this one's, nor the other way round. */
-    if (__atomic_load_n(&entry->start, __ATOMIC_RELAXED) != start)
+    if (!is_of(entry, start))
         __atomic_store_n(&entry->check, 0, __ATOMIC_RELAXED);
     before[0] = __atomic_exchange_n(&entry->words[0], words[0], __ATOMIC_RELAXED);
     for (unsigned i = 1; i < WORDS; i++)
@@ -123,25 +134,22 @@ bool slot_write(uintptr_t start, const struct slot_history *history, struct slot
 
 uint32_t slot_yield(uintptr_t start, uint32_t pages, uint32_t kept, uint8_t *rule)
 {
-    struct entry *set = set_of(start);
-    for (unsigned way = 0; way < WAYS; way++) {
-        if (__atomic_load_n(&set[way].start, __ATOMIC_RELAXED) != start)
-            continue;
-        uint64_t *first = &set[way].words[0], old = __atomic_load_n(first, __ATOMIC_RELAXED), new;
-        uint32_t before;
-        struct slot_history history = {0};
-        do {
-            memcpy(&history, &old, sizeof old);
-            before = history.kept;
-            history.pages = history.pages < pages ? history.pages : pages;
-            history.kept = before < kept ? before : kept;
-            memcpy(&new, &history, sizeof new);
-        } while (!__atomic_compare_exchange_n(first, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-        *rule = history.rule;
-        return before - history.kept;
-    }
+    struct entry *entry = entry_of(start);
     *rule = 0;
-    return 0;
+    if (!entry)
+        return 0;
+    uint64_t *first = &entry->words[0], old = __atomic_load_n(first, __ATOMIC_RELAXED), new;
+    struct slot_history history;
+    uint32_t before;
+    do {
+        history = kept_of(old);
+        before = history.kept;
+        history.pages = history.pages < pages ? history.pages : pages;
+        history.kept = before < kept ? before : kept;
+        memcpy(&new, &history, sizeof new);
+    } while (!__atomic_compare_exchange_n(first, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    *rule = history.rule;
+    return before - history.kept;
 }
 
 bool slot_has_place(uintptr_t start)

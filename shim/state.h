@@ -54,6 +54,12 @@ static inline bool standing_serves(uint32_t standing)
     return standing == REASON_COUNT || standing == REASON_off_arm || standing == REASON_switched_off;
 }
 
+/* May a page of a writable mapping be one that a store faults on? */
+static inline bool state_has_guards(void)
+{
+    return __atomic_load_n(&process.guards, __ATOMIC_RELAXED);
+}
+
 /* Is the caller, once settings have been read, in the process whose state this is, and not in a vfork child
  * of it? One system call. */
 bool state_is_ours(void);

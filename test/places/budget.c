@@ -218,6 +218,27 @@ static int a_full_table_costs_no_restore(void)
     return CASE_PASSED;
 }
 
+/* A range that is written whole without a look at what is remembered of it: after a real call, which has
+   emptied it, what it keeps again is accounted for. */
+static int what_is_written_whole_is_counted(void)
+{
+    enum { RANGES = 60, LENGTH = 16 * PLACE_PAGE };
+    map_slots(0, RANGES, 2 * LENGTH);
+    for (size_t i = 0; i < RANGES; i++) {
+        EXPECT(munmap(slot[i] + LENGTH, LENGTH) == 0);
+        for (int cycle = 0; cycle < 300; cycle++)
+            EXPECT(use(i, LENGTH));
+    }
+    EXPECT(kept_bytes() == (uint64_t)RANGES * LENGTH);
+    for (size_t i = 0; i < RANGES; i++)
+        EXPECT(madvise(slot[i], 2 * LENGTH, MADV_DONTNEED) == -1);
+    EXPECT(kept_bytes() == 0);
+    for (size_t i = 0; i < RANGES; i++)
+        EXPECT(use(i, LENGTH) && use(i, LENGTH));
+    EXPECT(kept_bytes() == (uint64_t)RANGES * LENGTH);
+    return CASE_PASSED;
+}
+
 int main(int argc, char **argv)
 {
     static const struct place_case cases[] = {
@@ -233,6 +254,7 @@ int main(int argc, char **argv)
          unseen_unmappings_free_the_table},
         {"overlapping_ranges_count_once", "any,policy=scan", "budget=256M", overlapping_ranges_count_once},
         {"overlapping_windows_count_once", "any,policy=scan", "budget=256M", overlapping_windows_count_once},
+        {"what_is_written_whole_is_counted", "any,vma=cache", "budget=64M", what_is_written_whole_is_counted},
         {"a_full_table_costs_no_restore", "any,policy=scan", "budget=256M", a_full_table_costs_no_restore},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);

@@ -110,8 +110,7 @@ Test(stub, keeps_what_the_kernel_keeps)
         munmap(page, 4096);
     }
     if (vector_level() < 2)
-        fprintf(stderr,
-                "skipped: no AVX-512 here: its registers were not tested\n"); /* a warning fails the run */
+        fprintf(stderr, "skipped: no AVX-512 here: its registers were not tested\n"); /* a warning fails the run */
 }
 
 /* Each status flag and the direction on its own, and many together: the kernel changes none. */
