@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -114,11 +115,9 @@ static int child_that_filters_first(void)
     return CASE_PASSED;
 }
 
-/* The second process of such a case, which starts under the filter. */
-static int starts_filtered(uint32_t action)
+/* Runs the case again, in a process that starts under the filter. */
+static int start_filtered(int (*filter)(uint32_t action), uint32_t action)
 {
-    if (getenv("PLACE_FILTERED"))
-        return is_declined("seccomp") ? CASE_PASSED : CASE_FAILED;
     setenv("PLACE_FILTERED", "1", 1);
     char name[64] = "";
     FILE *command = fopen("/proc/self/cmdline", "re");
@@ -126,9 +125,16 @@ static int starts_filtered(uint32_t action)
     fclose(command);
     const char *one = name + strlen(name) + 1;
     EXPECT(length > strlen(name) + 1);
-    EXPECT(by_prctl(action) == 0);
+    EXPECT(filter(action) == 0);
     execl("/proc/self/exe", "hazards", one, (char *)NULL);
     return CASE_FAILED;
+}
+
+static int starts_filtered(uint32_t action)
+{
+    if (getenv("PLACE_FILTERED"))
+        return is_declined("seccomp") ? CASE_PASSED : CASE_FAILED;
+    return start_filtered(by_prctl, action);
 }
 
 static int inherited_killing_filter(void)
@@ -265,6 +271,43 @@ static int changes_of_a_range_that_is_written_whole(void)
     return CASE_PASSED;
 }
 
+/* Refuses PROCMAP_QUERY alone, as kernels before 6.11 do. */
+static int without_procmap_query(uint32_t action)
+{
+    struct sock_filter lines[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, _IOC(_IOC_READ | _IOC_WRITE, 'f', 17, 104), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, action),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof lines / sizeof *lines, lines};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+/* Where nobody can be asked about mappings, what is written whole is written so that it cannot fault, time
+   and again. */
+static int unseen_protection_without_procmap_query(void)
+{
+    size_t length = 4 * PLACE_PAGE;
+    if (!getenv("PLACE_FILTERED"))
+        return start_filtered(without_procmap_query, SECCOMP_RET_ERRNO | ENOTTY);
+    unsigned char *memory = dirty_memory(length);
+    EXPECT(is_written_whole(memory));
+    make_dirty(memory, length);
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"((long)SYS_mprotect), "D"(memory), "S"(length), "d"((long)PROT_READ)
+                     : "rcx", "r11", "memory");
+    EXPECT(result == 0);
+    for (int i = 0; i < 3; i++)
+        EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length));
+    return CASE_PASSED;
+}
+
 /* A promise that is broken costs exactness. Where it is scanned what to restore it does not cost the process:
    a hole that nobody saw being made. */
 static int promised_memory_that_is_gone(void)
@@ -336,6 +379,8 @@ int main(int argc, char **argv)
         {"protected_memory_cached", "any,vma=cache", NULL, protected_memory_cached},
         {"changes_of_a_range_that_is_written_whole", "any,vma=cache", NULL,
          changes_of_a_range_that_is_written_whole},
+        {"unseen_protection_without_procmap_query", "any,vma=cache", NULL,
+         unseen_protection_without_procmap_query},
         {"promised_memory_that_is_gone", "any,policy=scan,vma=cache", NULL, promised_memory_that_is_gone},
         {"locked_memory", NULL, NULL, locked_memory},
         {"errno_stays", "any,policy=scan", NULL, errno_stays},
