@@ -40,7 +40,7 @@ struct scan_argument {
 static uint64_t first_slice(const struct pagemap_scan *scan)
 {
     bool much_of_file = scan->file_end > scan->position + (uintptr_t)SLICE_OF_FILE * PAGE;
-    return much_of_file ? SLICE_OF_FILE : SLICE_AT_FIRST;
+    return unlikely(much_of_file) ? SLICE_OF_FILE : SLICE_AT_FIRST;
 }
 
 static uint64_t pages_of(const struct page_region *regions, long count)
@@ -65,7 +65,7 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 {
     uint64_t slice = scan->slice ? scan->slice : first_slice(scan);
     bool last = (scan->end - scan->position) / PAGE <= slice;
-    uintptr_t end = last ? scan->end : scan->position + slice * PAGE;
+    uintptr_t end = likely(last) ? scan->end : scan->position + slice * PAGE;
     struct scan_argument argument = {
         .size = sizeof argument,
         .start = scan->position,

@@ -4,18 +4,13 @@
 
 #include "scan/call_path.h"
 #include "scan/pagemap.h"
+#include "scan/plain.h"
 #include "scan/prim.h"
 #include "scan/regions.h"
 #include "scan/zeroes.h"
 
 /* After so many runs that only the real call may touch, one real call for all the rest is cheaper. */
 enum { FORWARDED_RUNS = 16 };
-
-static void copy_bytes(uintptr_t start, const char *from, size_t length)
-{
-    void *to = (void *)start;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(length) : : "memory");
-}
 
 /* /dev/zero is read straight into user memory: an unwritable page makes it come back short, or EFAULT. */
 static int fill_safely(const struct scan_files *files, uintptr_t start, size_t length)
@@ -51,13 +46,8 @@ static inline int restore_from_image(const struct image *image, uint64_t offset,
         return -EFAULT;
     if (image->kind == IMAGE_STABLE)
         return copy_safely(start, image->view + offset, length);
-    copy_bytes(start, image->view + offset, length);
+    plain_copy(start, image->view + offset, length);
     return 0;
-}
-
-static inline bool is_anonymous(const struct reset_piece *piece)
-{
-    return piece->image.kind == IMAGE_NONE;
 }
 
 /* No vector registers: 80 ns a page. NULL stands for zeroes. */
@@ -80,12 +70,12 @@ static __attribute__((cold)) uint64_t count_unneeded(const struct reset_piece *p
                                                      uintptr_t start, uintptr_t end)
 {
     uint64_t pages = 0;
-    if (!is_anonymous(piece) &&
+    if (!piece_is_anonymous(piece) &&
         (piece->image.kind != IMAGE_SEALED || piece->offset + (end - piece_start) > piece->image.size))
         return 0;
     for (uintptr_t at = start; at < end; at += PAGE)
         pages += page_equals(
-            at, is_anonymous(piece) ? NULL : piece->image.view + piece->offset + (at - piece_start));
+            at, piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset + (at - piece_start));
     return pages;
 }
 
@@ -149,12 +139,12 @@ struct progress {
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
-    if (is_anonymous(piece) && categories & CATEGORY_ZERO)
+    if (piece_is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
     progress->restored += (end - start) / PAGE;
     if (unlikely(progress->account->audit) && !progress->span->unconfirmed)
         progress->account->pages_unneeded += count_unneeded(piece, progress->piece_start, start, end);
-    if (is_anonymous(piece))
+    if (piece_is_anonymous(piece))
         return restore_zeroes(progress->files, progress->span, start, end - start);
     return restore_from_image(&piece->image, piece->offset + (start - progress->piece_start), start,
                               end - start);
@@ -186,47 +176,25 @@ static __attribute__((noinline)) int restore_run(struct progress *progress, cons
     return error;
 }
 
-/* A run outside of its scan would be written to all the same: the vector was clobbered. */
-static inline bool is_within(const struct page_region *run, uintptr_t from, uintptr_t end)
-{
-    return likely(run->start >= from && run->end <= end && run->end > run->start);
-}
-
-/* Of a plain span, restores the runs up to the first that is not within the piece at hand, or of some
-   category, and returns where that is. *from is where the scan began, and then where the run before ended.
-   Every page of the piece can be stored to with no more questions; all that is needed is in registers, for
-   after each store restore_run loads everything anew: 5 to 10 ns a run. */
-static const struct page_region *restore_plain_runs(struct progress *progress, const struct page_region *run,
-                                                    const struct page_region *behind, uintptr_t *from)
+/* Of a plain span, those within the piece at hand. */
+static struct page_region *restore_plain_runs(struct progress *progress, struct page_region *run,
+                                              const struct page_region *behind, uintptr_t *from)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
-    uintptr_t piece_start = progress->piece_start, end = *from, restored = 0,
-              most = piece->end < progress->scan.position ? piece->end : progress->scan.position;
-    const char *view = is_anonymous(piece) ? NULL : piece->image.view + piece->offset;
-    for (; run < behind && likely(is_within(run, end, most) && !run->categories); run++) {
-        uintptr_t start = run->start, length = run->end - start;
-        if (unlikely(view != NULL))
-            copy_bytes(start, view + (start - piece_start), length);
-        else
-            zeroes_write(start, length);
-        restored += length;
-        end = start + length;
-    }
-    progress->restored += restored / PAGE;
-    *from = end;
-    return run;
+    uintptr_t end = piece->end < progress->scan.position ? piece->end : progress->scan.position;
+    return plain_restore_runs(piece, progress->piece_start, run, behind, from, end, &progress->restored);
 }
 
 /* The dirty runs of one scan, which began at from. */
 static int restore_runs(struct progress *progress, uintptr_t from, int count)
 {
-    const struct page_region *run = progress->scan.regions, *behind = run + count;
+    struct page_region *run = progress->scan.regions, *behind = run + count;
     int error = 0;
     while (run < behind && !error) {
         if (progress->plain)
             run = restore_plain_runs(progress, run, behind, &from);
         if (run < behind) {
-            error = is_within(run, from, progress->scan.position) ? restore_run(progress, run) : -EIO;
+            error = run_is_within(run, from, progress->scan.position) ? restore_run(progress, run) : -EIO;
             from = run++->end;
         }
     }
@@ -240,7 +208,7 @@ static int restore_between(struct progress *progress, uintptr_t from, int count)
     int error = 0;
     for (int i = 0; i < count && !error; i++) {
         const struct page_region *run = &scan->regions[i];
-        if (!is_within(run, from, scan->position))
+        if (!run_is_within(run, from, scan->position))
             return -EIO;
         if (from < run->start)
             error = restore_part(progress, from, run->start, 0);
@@ -271,7 +239,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
 static int images_stand(const struct reset_span *span)
 {
     for (unsigned i = 0; i < span->count; i++)
-        if (!is_anonymous(&span->piece[i]) && !image_stands(&span->piece[i].image))
+        if (!piece_stands(&span->piece[i]))
             return -ESTALE;
     return 0;
 }
@@ -288,10 +256,10 @@ static inline __attribute__((always_inline)) void choose_categories(struct progr
     progress->plain = !(progress->account->audit | span->unconfirmed | span->streams);
     for (unsigned i = 0; i < span->count; i++) {
         const struct reset_piece *piece = &span->piece[i];
-        if (unlikely(!is_anonymous(piece))) {
+        if (unlikely(!piece_is_anonymous(piece))) {
             images++;
             scan->file_end = piece->end;
-            progress->plain &= piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, start);
+            progress->plain &= piece_is_plain(piece, start);
         }
         start = piece->end;
     }
@@ -374,7 +342,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
 {
     uint64_t before = clock_now(account), pages = (piece->end - start) / PAGE;
     int error = 0;
-    if (!is_anonymous(piece))
+    if (!piece_is_anonymous(piece))
         error = restore_from_image(&piece->image, piece->offset, start, piece->end - start);
     else if (stores_safe)
         store_zeroes(start, piece->end - start, streams);
@@ -382,7 +350,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
         error = fill_safely(files, start, piece->end - start);
     if (streams)
         zeroes_fence();
-    if (!error && !is_anonymous(piece) && !image_stands(&piece->image))
+    if (!error && !piece_stands(piece))
         error = -ESTALE;
     account->pages_restored += pages;
     account->pages_left -= pages;

@@ -175,7 +175,8 @@ static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key,
 static enum reason ask_about(const struct call *call, int advice, struct plan *plan)
 {
     plan->matched = 0;
-    plan->cached = plan->whole = false;
+    plan->cached = false;
+    plan->steady = STEADY_NOT;
     enum reason first, reason = ask_mappings(call, plan);
     if (reason != REASON_COUNT)
         return reason;

@@ -11,6 +11,13 @@
 
 enum { PLAN_PIECES = 8 };
 
+/* A reset that goes as the last one did teaches nothing: between turns its cached plan alone answers it. */
+enum steady {
+    STEADY_NOT,
+    STEADY_WHOLE, /* its pieces are written whole */
+    STEADY_SCAN,  /* one scan of them all finds few dirty pages, as many as the last did */
+};
+
 struct plan_answer {
     uint8_t hindrance; /* an enum reason; REASON_COUNT: it can be served */
     int8_t rule;       /* -1: none */
@@ -24,7 +31,7 @@ struct plan {
     bool promised;    /* every rule in it is vma=cache: the mappings are what the plan says until they are
                          changed */
     bool cached;      /* ... and no change was seen since the last reset, */
-    bool whole;       /* which wrote its one piece whole: so does the next, but on a turn */
+    uint8_t steady;   /* an enum steady: how the next goes, but on a turn */
     uint64_t era;     /* plan_cache_era, when it was made */
     struct plan_answer answer[PLAN_PIECES]; /* to each piece */
     struct reset_piece piece[PLAN_PIECES];

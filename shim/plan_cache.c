@@ -1,6 +1,7 @@
 #include "shim/plan_cache.h"
 
 #include "scan/call_path.h"
+#include "scan/plain.h"
 
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
 enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8, CACHED_PIECES = 2 };
@@ -51,13 +52,13 @@ struct entry {
 
 static struct entry entries[1 << PLANS_BITS];
 
-static struct entry *place_of(const struct plan_key *key)
+static struct entry *place_of(uintptr_t start)
 {
-    return &entries[(key->start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
+    return &entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
 }
 
-/* count: 8 bits, three flags, matched: 32 bits. */
-enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, WHOLE = 1 << 10 };
+/* count: 8 bits, two flags, steady: 2 bits, matched: 32 bits. */
+enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, STEADY_SHIFT = 10, STEADY_MASK = 3 << STEADY_SHIFT };
 
 static uint64_t callers_and_advice(const struct plan_key *key)
 {
@@ -109,10 +110,15 @@ static inline bool is_for(const struct entry *entry, const struct plan_key *key,
            LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
 }
 
+static inline enum steady steady_of(uint64_t head)
+{
+    return (enum steady)((head & STEADY_MASK) >> STEADY_SHIFT);
+}
+
 /* The words are read straight into the plan, which says nothing where this returns false. */
 INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
-    const struct entry *entry = place_of(key);
+    const struct entry *entry = place_of(key->start);
     uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
     uint64_t sum = check_of_call(key, era, head), answers[CACHED_PIECES];
     plan->count = head & 255;
@@ -130,7 +136,7 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
     plan->promised = head & PROMISED;
     plan->cached = true;
     plan->era = era;
-    plan->whole = head & WHOLE;
+    plan->steady = steady_of(head);
     plan->matched = (uint32_t)(head >> 32);
     for (unsigned i = 0; i < plan->count; i++) {
         plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(answers[i] & 255)};
@@ -143,9 +149,9 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
 {
     uint64_t head = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
-                    (plan->whole ? WHOLE : 0) | (uint64_t)plan->matched << 32;
+                    (uint64_t)plan->steady << STEADY_SHIFT | (uint64_t)plan->matched << 32;
     uint64_t sum = check_of_call(key, era, head);
-    struct entry *entry = place_of(key);
+    struct entry *entry = place_of(key->start);
     if (plan->count > CACHED_PIECES)
         return;
     for (unsigned i = 0; i < plan->count; i++)
@@ -167,29 +173,28 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
     STORE(entry->check, check_of_sum(sum));
 }
 
-bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched)
+INLINED bool plan_cache_may_be_steady(uintptr_t start)
 {
-    const struct entry *entry = place_of(key);
-    const struct packed_piece *piece = &entry->piece[0];
-    uint64_t head = LOAD(entry->count_flags_matched);
-    if (likely(!(head & WHOLE)))
-        return false;
-    uint64_t era = plan_cache_era(key);
-    if (!is_for(entry, key, era))
-        return false;
-    uint64_t sum = check_of_call(key, era, head) + check_of_piece(0, LOAD(piece->end), LOAD(piece->offset),
-                                                                  LOAD(piece->rule_slot_generation));
-    *matched = (uint32_t)(head >> 32);
-    return check_of_sum(sum) == LOAD(entry->check);
+    const struct entry *entry = place_of(start);
+    return LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK;
+}
+
+static bool can_be_steady(const struct plan_key *key, const struct plan *plan)
+{
+    uintptr_t start = key->start;
+    for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end)
+        if (!piece_is_plain(&plan->piece[i], start))
+            return false;
+    return plan->promised && !plan->unconfirmed;
 }
 
 /* Rare, and its plan does not belong in the frame of a caller. */
-__attribute__((noinline)) void plan_cache_note_whole(const struct plan_key *key, uint64_t era, bool whole)
+__attribute__((noinline)) void plan_cache_note_steady(const struct plan_key *key, uint64_t era,
+                                                      enum steady steady)
 {
     struct plan plan;
-    if (!plan_cache_find(key, &plan) || plan.era != era || plan.count != 1 ||
-        plan.piece[0].image.kind != IMAGE_NONE)
+    if (!plan_cache_find(key, &plan) || plan.era != era || !can_be_steady(key, &plan))
         return;
-    plan.whole = whole;
+    plan.steady = (uint8_t)steady;
     plan_cache_remember(key, era, &plan);
 }

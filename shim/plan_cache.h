@@ -31,11 +31,11 @@ uint64_t plan_cache_era(const struct plan_key *key);
 bool plan_cache_find(const struct plan_key *key, struct plan *plan);
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan);
 
-/* Is there a plan of the key's era that says whole? *matched is then its rule's bit. */
-bool plan_cache_is_whole(const struct plan_key *key, uint32_t *matched);
+/* May there be a plan for calls that start there which says how they go? Only plan_cache_find can tell. */
+bool plan_cache_may_be_steady(uintptr_t start);
 
-/* Changes what a cached plan of that era, of one anonymous piece, says there. A plan that another thread has
-   remembered since, after a mapping call, is left alone. */
-void plan_cache_note_whole(const struct plan_key *key, uint64_t era, bool whole);
+/* Changes what a cached plan of that era, all of whose pieces are plain, says there. A plan that another
+   thread has remembered since, after a mapping call, is left alone. */
+void plan_cache_note_steady(const struct plan_key *key, uint64_t era, enum steady steady);
 
 #endif

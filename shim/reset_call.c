@@ -5,7 +5,6 @@
 
 #include "scan/pagemap.h"
 #include "scan/prim.h"
-#include "scan/zeroes.h"
 #include "shim/caller.h"
 #include "shim/carry_out.h"
 #include "shim/keeping.h"
@@ -17,6 +16,7 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
+#include "shim/steady.h"
 #include "shim/verify.h"
 
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
@@ -55,19 +55,7 @@ static bool thread_is_kept_out(void)
     return rights != 0;
 }
 
-/* Between turns a range that is written whole teaches nothing: what was decided the last time still stands.
- */
-static inline __attribute__((always_inline)) bool is_written_whole(struct judged *judged, int advice)
-{
-    const struct call *call = &judged->call;
-    struct plan_key key = plan_key_of(call, advice);
-    uint64_t pages = pages_of(call);
-    /* A real call in between has left nothing of it kept. */
-    return !judged->turn && process.rules.any_cached && plan_cache_is_whole(&key, &judged->matched) &&
-           slot_keeps(call->start, pages) && keeping_is_at_ease(pages) && !state_has_guards();
-}
-
-enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t caller, struct judged *judged)
+enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged)
 {
     struct call *call = &judged->call;
     if (!state_enter())
@@ -90,10 +78,10 @@ enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t ca
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
-    judged->whole = is_written_whole(judged, advice);
-    if (unlikely(judged->whole))
-        return REASON_COUNT;
     judged->epoch = state_fork_epoch();
+    judged->steady = !judged->turn && plan_cache_may_be_steady(start);
+    if (likely(judged->steady))
+        return REASON_COUNT;
     slot_read(start, &judged->history);
     /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
     bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced &&
@@ -341,19 +329,20 @@ static void begin_work(struct work *work, struct service *service, const struct 
 }
 
 /* Will the next call go the same way, and teach nothing? */
-static void note_whole(const struct service *service, const struct plan *plan, const struct work *work)
+static void note_steady(const struct service *service, const struct plan *plan, const struct work *work)
 {
-    const struct call *call = service->call;
-    uint64_t pages = pages_of(call);
-    bool whole = !work->account.scans && !work->account.real_calls && work->stores_safe && work->served &&
-                 plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE &&
-                 service->opening == OPEN_SERVE && service->history.state == SLOT_SERVE &&
-                 service->history.kept == pages && !policy_streams(pages) && keeping_is_at_ease(pages) &&
-                 process.options.mode != MODE_VERIFY;
-    if (likely(whole == plan->whole))
+    const struct slot_history *history = &service->history;
+    bool settled = service->opening == OPEN_SERVE && history->state == SLOT_SERVE && !history->window &&
+                   !history->gap_end && history->kept == service->before->kept &&
+                   process.options.mode != MODE_VERIFY;
+    enum steady steady = settled ? steady_next(work, history->kept) : STEADY_NOT;
+    /* One that turns out not to be has cost a scan: let that happen on a turn at the most. */
+    if (steady == STEADY_SCAN && plan->steady != STEADY_SCAN && !service->timed)
+        steady = STEADY_NOT;
+    if (likely(steady == plan->steady))
         return;
-    struct plan_key key = plan_key_of(call, service->advice);
-    plan_cache_note_whole(&key, plan->era, whole);
+    struct plan_key key = plan_key_of(service->call, service->advice);
+    plan_cache_note_steady(&key, plan->era, steady);
 }
 
 static long serve(struct service *service, struct plan *plan)
@@ -389,7 +378,7 @@ static long serve(struct service *service, struct plan *plan)
     long result = finish(service, &work);
     keeping_take_over(service->call->start, pages_of(service->call), service->timed);
     count_work(&work, service->matched);
-    note_whole(service, plan, &work);
+    note_steady(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
         return verify_call(service->call, plan, service->advice);
     return result;
@@ -461,20 +450,13 @@ static __attribute__((noinline)) long observe(const struct judged *judged, size_
     return result;
 }
 
-static __attribute__((noinline)) long write_whole(const struct judged *judged)
+long reset_anew(struct judged *judged, size_t length, int advice)
 {
-    const struct call *call = &judged->call;
-    zeroes_write(call->start, call->end - call->start);
-    count_rules(judged->matched, judged->matched, 0);
-    count_served(0, 0, pages_of(call));
-    statistics_after_call(false);
-    return 0;
-}
-
-long reset_serve(const struct judged *judged, size_t length, int advice)
-{
-    if (unlikely(judged->whole))
-        return write_whole(judged);
+    if (unlikely(judged->steady)) {
+        struct plan_key key = plan_key_of(&judged->call, advice);
+        plan_cache_note_steady(&key, plan_cache_era(&key), STEADY_NOT);
+        slot_read(judged->call.start, &judged->history);
+    }
     if (unlikely(process.options.mode == MODE_OBSERVE))
         return observe(judged, length, advice);
     return answer_call(judged, length, advice);

@@ -14,20 +14,32 @@
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
     struct call call;
-    struct slot_history history; /* of its range, as it was read, */
-    uint32_t epoch;              /* and of forks, when it was */
+    uint32_t epoch;              /* of forks, when it began */
     bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
-    bool whole;                  /* it is to be written whole, as the last time: its history was not read */
-    uint32_t matched;            /* whole: its rule's bit */
+    bool steady;                 /* it may go as the last one did (steady.h): its history was not read */
+    struct slot_history history; /* of its range, as it was read */
 };
+
+/* Resets and counts a call that judged calls steady. False where it turns out to be another one: it is then
+   to be answered anew. Stack: 1.4 KiB. */
+bool steady_answer(const struct judged *judged, int advice);
+
+/* Any other, or one that is not as steady as it seemed. */
+long reset_anew(struct judged *judged, size_t length, int advice);
 
 /* What can be said before the mappings are known: REASON_COUNT and *judged filled, or why to forward. caller
    is the return address of the program's call, for caller= rules. */
-enum reason reset_judge(uintptr_t start, size_t length, int advice, uintptr_t caller, struct judged *judged);
+enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct judged *judged);
 
 /* Serves or forwards a call that reset_judge let pass, and counts what it did. length is the program's own.
    Returns what the kernel would: 0 or a negative errno. Stack: under 2 KiB. */
-long reset_serve(const struct judged *judged, size_t length, int advice);
+static inline __attribute__((always_inline)) long reset_serve(struct judged *judged, size_t length,
+                                                              int advice)
+{
+    if (likely(judged->steady) && likely(steady_answer(judged, advice)))
+        return 0;
+    return reset_anew(judged, length, advice);
+}
 
 /* Counts a real call that was made in the program's place, and what came of it. */
 void reset_count_forwarded(enum reason reason, size_t length, long result);
@@ -42,7 +54,7 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
                                                              uintptr_t caller)
 {
     struct judged judged;
-    enum reason reason = reset_judge(start, length, advice, caller, &judged);
+    enum reason reason = reset_judge(start, length, caller, &judged);
     if (likely(reason == REASON_COUNT))
         return reset_serve(&judged, length, advice);
     long result = prim_madvise(start, length, advice);

@@ -37,9 +37,8 @@ static int decide_madvise(struct hook_call *call)
     struct judged judged;
     if (advice != ADVICE_DONTNEED && advice != ADVICE_DONTNEED_LOCKED)
         return pass_on_other();
-    enum reason reason = covers_stack(call, start, length)
-                             ? REASON_own_stack
-                             : reset_judge(start, length, advice, call->after, &judged);
+    enum reason reason = covers_stack(call, start, length) ? REASON_own_stack
+                                                           : reset_judge(start, length, call->after, &judged);
     if (reason == REASON_COUNT) {
         judged.call.at_site = true;
         call->number = reset_serve(&judged, length, advice);

@@ -89,10 +89,19 @@ INLINED void slot_read(uintptr_t start, struct slot_history *history)
     *history = (struct slot_history){0};
 }
 
-INLINED bool slot_keeps(uintptr_t start, uint64_t pages)
+/* Words of two writers may not fit; each of them is what was true of this range or of one that took its
+ * place.
+ */
+INLINED bool slot_serves(uintptr_t start, uint32_t *kept)
 {
     const struct entry *entry = entry_of(start);
-    return entry && kept_of(__atomic_load_n(&entry->words[0], __ATOMIC_RELAXED)).kept == pages;
+    if (unlikely(!entry))
+        return false;
+    struct slot_history history = kept_of(__atomic_load_n(&entry->words[0], __ATOMIC_RELAXED));
+    uint8_t state = __atomic_load_n((const uint8_t *)entry->words + offsetof(struct slot_history, state),
+                                    __ATOMIC_RELAXED);
+    *kept = history.kept;
+    return state == SLOT_SERVE;
 }
 
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */

@@ -19,8 +19,8 @@ static inline uint32_t slot_pages(uint64_t pages)
    entry that two threads wrote at once is recognised and not believed. */
 void slot_read(uintptr_t start, struct slot_history *history);
 
-/* Does the range keep so many pages? One or two loads. */
-bool slot_keeps(uintptr_t start, uint64_t pages);
+/* Is the range's state SLOT_SERVE? *kept is then how many pages it keeps. Three loads. */
+bool slot_serves(uintptr_t start, uint32_t *kept);
 
 /* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a
    crowded table it takes the place of a range that keeps nothing. False, and nothing is written, where all

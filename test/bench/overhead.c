@@ -10,6 +10,8 @@
 #include "test/bench/overhead_items.h"
 #include "test/bench/uapi.h"
 
+#include "scan/again.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +32,7 @@ static const char usage[] = "Usage: LD_PRELOAD=LIBRARY KEEPWARM_REGIONS=any,vma=
 struct load {
     const char *name;
     size_t pages, dirty;
-    int kinds; /* of its resets, but CACHED or ASKED */
+    int kinds; /* of its resets, but STEADY or ANEW */
     unsigned char *start;
 };
 
@@ -46,6 +48,13 @@ static struct load loads[] = {
 };
 
 enum { LOADS = sizeof loads / sizeof *loads };
+
+/* Of its resets when the rule is cached, or when it is asked. */
+static int kinds_of(const struct load *load, int asking)
+{
+    bool steady = asking == CACHED && load->dirty < AGAIN_MOST;
+    return (load->kinds & ~(CACHED | ASKED)) | asking | (steady ? STEADY : ANEW);
+}
 
 static int pagemap;
 
@@ -134,9 +143,9 @@ static void print_items(int asking, const struct spread costs[ITEMS])
     int kinds = IMAGED | KERNEL;
     for (size_t i = 0; i < LOADS; i++)
         if (loads[i].kinds & asking)
-            kinds |= loads[i].kinds & ~(CACHED | ASKED);
+            kinds |= kinds_of(&loads[i], asking);
     for (unsigned item = 0; item < ITEMS; item++)
-        if (items_has(item, kinds | asking))
+        if (items_has(item, kinds))
             print_row("item, ", items_name(item), &costs[item]);
 }
 
@@ -155,7 +164,7 @@ static void print_loads(int asking, const struct spread costs[ITEMS])
         if (!(loads[i].kinds & asking))
             continue;
         struct spread own = own_time(i);
-        int kinds = (loads[i].kinds & ~(CACHED | ASKED)) | asking;
+        int kinds = kinds_of(&loads[i], asking);
         double items = sum_of(costs, kinds), kernel = sum_of(costs, kinds | KERNEL) - items;
         print_row("own time, ", loads[i].name, &own);
         if (asking == ASKED)

@@ -88,6 +88,12 @@ static void ask_policy(size_t pages)
     policy_close(history, opening, &findings);
 }
 
+static void learn(size_t pages)
+{
+    read_history(0);
+    ask_policy(pages);
+}
+
 static void find_plan(size_t unused)
 {
     (void)unused;
@@ -95,11 +101,17 @@ static void find_plan(size_t unused)
     plan_cache_find(&subject.anonymous, &plan);
 }
 
-static void find_whole(size_t unused)
+static void ask_whether_steady(size_t unused)
 {
     (void)unused;
-    uint32_t matched;
-    plan_cache_is_whole(&subject.anonymous, &matched);
+    plan_cache_may_be_steady(subject.call.start);
+}
+
+static void ask_what_is_kept(size_t unused)
+{
+    (void)unused;
+    uint32_t kept;
+    slot_serves(subject.call.start, &kept);
 }
 
 static void find_plan_of_two(size_t unused)
@@ -171,16 +183,18 @@ static const struct item {
 } items[] = {
     {"may a rule allow the call (region_may_match)", match_call, 0, 0, 1},
     {"is it a timed turn (counters_timed_turn)", take_turn, 0, 0, 1},
-    {"whole: the plan says so (plan_cache_is_whole)", find_whole, 0, WHOLE, 1},
-    {"scanned: the history is read (slot_read)", read_history, 0, SCANNED, 1},
-    {"scanned: the policy opens, decides, closes", ask_policy, PAGES, SCANNED, 1},
-    {"scanned, cached: the plan (plan_cache_find)", find_plan, 0, SCANNED | CACHED, 1},
+    {"cached: the plan (plan_cache_find)", find_plan, 0, CACHED, 1},
+    {"steady: it may be (plan_cache_may_be_steady)", ask_whether_steady, 0, STEADY, 1},
+    {"steady: what is kept (slot_serves)", ask_what_is_kept, 0, STEADY, 1},
+    {"anew: the history is read (slot_read)", read_history, 0, ANEW, 1},
+    {"anew: the policy opens, decides, closes", ask_policy, PAGES, ANEW, 1},
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
     {"asked: the rule for the mapping (region_match)", match_mapping, 0, ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
-    {"a large vector is lent, from 10 dirty pages on", borrow_vector, 0, MANY, 1},
+    {"anew: a large vector is lent, from 10 dirty pages on", borrow_vector, 0, ANEW | MANY, 1},
     {"whole: what was done is counted", count_call, 0, WHOLE, 1},
     {"scanned: what was done is counted", count_call, 1, SCANNED, 1},
+    {"steady: 1 call in 32: history and policy, as anew", learn, PAGES, STEADY, TIMED_TURNS},
     {"1 call in 32: the history is written (slot_write)", write_history, 0, 0, TIMED_TURNS},
     {"whole: 1 call in 32: clocks", read_clocks, 1, WHOLE, TIMED_TURNS},
     {"scanned: 1 call in 32: clocks", read_clocks, 2, SCANNED, TIMED_TURNS},
@@ -215,12 +229,12 @@ static void check_subject(void)
     struct slot_history history;
     struct plan plan;
     struct image image;
-    uint32_t matched;
+    uint32_t kept;
     slot_read(subject.call.start, &history);
     if (!region_may_match(&subject.rules, &subject.call) || history.kept != subject.history.kept ||
-        !plan_cache_is_whole(&subject.anonymous, &matched) || !plan_cache_find(&subject.anonymous, &plan) ||
-        !plan_cache_find(&subject.imaged, &plan) || !image_find(&subject.image_vma, &image) ||
-        vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
+        !plan_cache_may_be_steady(subject.call.start) || !slot_serves(subject.call.start, &kept) ||
+        !plan_cache_find(&subject.anonymous, &plan) || !plan_cache_find(&subject.imaged, &plan) ||
+        !image_find(&subject.image_vma, &image) || vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
         errno = ENOENT;
         die("an item has nothing to work on");
     }
@@ -265,7 +279,7 @@ static void make_subject(void)
         (struct slot_history){.kept = 2, .state = SLOT_SERVE, .pages = PAGES, .countdown = 9, .dirty = 2};
     slot_write(subject.call.start, &subject.history, &replaced);
     remember_plan(&subject.anonymous, NULL);
-    plan_cache_note_whole(&subject.anonymous, plan_cache_era(&subject.anonymous), true);
+    plan_cache_note_steady(&subject.anonymous, plan_cache_era(&subject.anonymous), STEADY_SCAN);
     remember_plan(&subject.imaged, &image);
     vma_query(subject.maps, subject.call.start, &subject.vma);
     check_subject();

@@ -4,11 +4,21 @@
 
 #include "test/bench/bench.h"
 
-enum { ITEMS = 17 };
+enum { ITEMS = 19 };
 
-/* Kinds of served calls, ored: what the rule's vma= is, how the range is reset, with a large vector, with an
-   image; and KERNEL, to count the kernel's own answers too. */
-enum { CACHED = 1, ASKED = 2, WHOLE = 4, SCANNED = 8, MANY = 16, IMAGED = 32, KERNEL = 64 };
+/* Kinds of served calls, ored: what the rule's vma= is, how the range is reset, from the plan alone or anew,
+   with a large vector, with an image; and KERNEL, to count the kernel's own answers too. */
+enum {
+    CACHED = 1,
+    ASKED = 2,
+    WHOLE = 4,
+    SCANNED = 8,
+    STEADY = 16,
+    ANEW = 32,
+    MANY = 64,
+    IMAGED = 128,
+    KERNEL = 256,
+};
 
 /* Times all items, in ns of each call: of one that only every 32nd call has, its 32nd part. Exits where the
    kernel cannot tell of mappings (PROCMAP_QUERY, Linux 6.11). */

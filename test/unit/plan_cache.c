@@ -1,5 +1,7 @@
 #include "shim/plan_cache.h"
 
+#include "scan/plain.h"
+
 #include "test/unit/unit.h"
 
 #include <pthread.h>
@@ -54,36 +56,80 @@ Test(plan_cache, each_part_of_the_key_counts)
     cr_assert(is_known(&key));
 }
 
-Test(plan_cache, says_that_a_range_is_written_whole_until_it_is_not)
+static enum steady steady_of(const struct plan_key *which)
+{
+    struct plan found;
+    return plan_cache_find(which, &found) ? (enum steady)found.steady : STEADY_NOT;
+}
+
+static void remember_plan(const struct plan *plan)
+{
+    plan_cache_remember(&key, plan_cache_era(&key), plan);
+}
+
+static void note(enum steady steady)
+{
+    plan_cache_note_steady(&key, plan_cache_era(&key), steady);
+}
+
+Test(plan_cache, says_that_calls_go_alike_until_they_do_not)
 {
     struct plan_key other = key;
-    uint32_t matched = 0;
-    plan_cache_note_whole(&key, plan_cache_era(&key), true);
-    cr_assert_not(plan_cache_is_whole(&key, &matched));
     struct plan plan = plan_of(key.end, 3);
-    plan.matched = 1 << 3;
-    plan_cache_remember(&key, plan_cache_era(&key), &plan);
-    cr_assert_not(plan_cache_is_whole(&key, &matched));
-    plan_cache_note_whole(&key, plan_cache_era(&key), true);
-    cr_assert(plan_cache_is_whole(&key, &matched));
-    cr_assert_eq(matched, 1 << 3);
+    plan.promised = true;
+    note(STEADY_SCAN);
+    cr_assert_not(plan_cache_may_be_steady(key.start));
+    remember_plan(&plan);
+    cr_assert_not(plan_cache_may_be_steady(key.start));
+    note(STEADY_SCAN);
+    cr_assert(plan_cache_may_be_steady(key.start));
+    cr_assert_not(plan_cache_may_be_steady(key.start + 4096));
+    cr_assert_eq(steady_of(&key), STEADY_SCAN);
     cr_assert(is_known(&key));
     other.end += 4096;
-    cr_assert_not(plan_cache_is_whole(&other, &matched));
+    cr_assert_eq(steady_of(&other), STEADY_NOT);
     other = key;
     other.advice = 24;
-    cr_assert_not(plan_cache_is_whole(&other, &matched));
-    plan_cache_note_whole(&key, plan_cache_era(&key), false);
-    cr_assert_not(plan_cache_is_whole(&key, &matched));
+    cr_assert_eq(steady_of(&other), STEADY_NOT);
+    note(STEADY_WHOLE);
+    cr_assert_eq(steady_of(&key), STEADY_WHOLE);
+    note(STEADY_NOT);
+    cr_assert_not(plan_cache_may_be_steady(key.start));
     cr_assert(is_known(&key));
-    plan_cache_note_whole(&key, plan_cache_era(&key), true);
+    note(STEADY_WHOLE);
     uint64_t era = plan_cache_era(&key);
     plan_cache_forget(key.start + MIB, 4096);
-    cr_assert_not(plan_cache_is_whole(&key, &matched));
+    cr_assert_eq(steady_of(&key), STEADY_NOT);
     /* What was remembered since is another plan. */
-    plan_cache_remember(&key, plan_cache_era(&key), &plan);
-    plan_cache_note_whole(&key, era, true);
-    cr_assert_not(plan_cache_is_whole(&key, &matched));
+    remember_plan(&plan);
+    plan_cache_note_steady(&key, era, STEADY_WHOLE);
+    cr_assert_eq(steady_of(&key), STEADY_NOT);
+}
+
+/* What is stored to with no question must be promised, and of nobody's doubt. */
+Test(plan_cache, only_promised_pieces_go_alike)
+{
+    struct plan plan = plan_of(key.end, 3);
+    remember_plan(&plan);
+    note(STEADY_SCAN);
+    cr_assert_eq(steady_of(&key), STEADY_NOT);
+    plan.promised = plan.unconfirmed = true;
+    remember_plan(&plan);
+    note(STEADY_SCAN);
+    cr_assert_eq(steady_of(&key), STEADY_NOT);
+}
+
+Test(plan_cache, an_image_that_may_change_or_end_early_is_not_plain)
+{
+    struct reset_piece piece = {key.end, 8192, {.kind = IMAGE_SEALED, .size = 8192 + 4 * MIB}};
+    cr_assert(piece_is_plain(&piece, key.start));
+    piece.image.size--;
+    cr_assert_not(piece_is_plain(&piece, key.start));
+    piece.image.size++;
+    piece.image.kind = IMAGE_STABLE;
+    cr_assert_not(piece_is_plain(&piece, key.start));
+    piece.image.kind = IMAGE_NONE;
+    cr_assert(piece_is_plain(&piece, key.start));
 }
 
 Test(plan_cache, mapping_calls_end_it)

@@ -1,0 +1,101 @@
+#include "scan/again.h"
+
+#include "scan/plain.h"
+
+static bool all_stand(const struct reset_piece *piece, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!piece_stands(&piece[i]))
+            return false;
+    return true;
+}
+
+/* As for a scan of any span (reset.c). */
+static inline void choose_categories(struct pagemap_scan *scan, const struct reset_piece *piece,
+                                     unsigned count)
+{
+    unsigned images = 0;
+    scan->file_end = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (unlikely(!piece_is_anonymous(&piece[i]))) {
+            images++;
+            scan->file_end = piece[i].end;
+        }
+    scan->clean = CATEGORY_ZERO;
+    scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
+    if (unlikely(images != 0)) {
+        scan->clean = CATEGORY_FILE;
+        scan->asked |= images < count ? CATEGORY_ZERO : 0;
+    }
+    scan->complement = false;
+}
+
+/* Restores the part of a run that lies within this piece, where the run is a zero page's or reaches into the
+   next piece, and cuts it off the run. False where the run is something else. */
+static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piece, uintptr_t start,
+                                                  struct page_region *run, uintptr_t *from, uint64_t *pages)
+{
+    struct page_region part = {run->start, run->end < piece->end ? run->end : piece->end, 0};
+    if (run->categories & ~(uint64_t)CATEGORY_ZERO || !run_is_within(&part, *from, piece->end))
+        return false;
+    /* Where pieces are scanned as one, zero pages are reported: see reset.c. */
+    if (!(run->categories && piece_is_anonymous(piece)))
+        plain_restore_runs(piece, start, &part, &part + 1, from, piece->end, pages);
+    *from = run->start = part.end;
+    return true;
+}
+
+/* Returns how many pages were restored, or UINT64_MAX where not all runs could be. */
+static inline __attribute__((always_inline)) uint64_t restore(const struct reset_piece *piece, unsigned count,
+                                                              uintptr_t start, struct page_region *run,
+                                                              const struct page_region *behind)
+{
+    const struct reset_piece *last = piece + count - 1;
+    uintptr_t from = start;
+    uint64_t pages = 0;
+    while (true) {
+        run = plain_restore_runs(piece, start, run, behind, &from, piece->end, &pages);
+        if (likely(run == behind))
+            return pages;
+        if (run->start >= piece->end && piece < last)
+            start = piece++->end;
+        else if (!restore_odd(piece, start, run, &from, &pages))
+            return UINT64_MAX;
+        else if (run->start == run->end)
+            run++;
+    }
+}
+
+INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
+                           uint64_t dirty, uint64_t *pages_scanned)
+{
+    struct page_region regions[AGAIN_MOST];
+    struct pagemap_scan scan;
+    scan.fd = pagemap;
+    scan.capacity = AGAIN_MOST;
+    scan.position = start;
+    scan.end = piece[count - 1].end;
+    scan.slice = 0;
+    scan.regions = regions;
+    choose_categories(&scan, piece, count);
+    /* One page more than are expected: where there are more, the scan stops before the end. Zero pages may be
+       reported too, and none knows how many. */
+    int found = pagemap_next(&scan, likely(!(scan.asked & CATEGORY_ZERO)) ? dirty + 1 : UINT64_MAX);
+    *pages_scanned = (scan.position - start) / PAGE;
+    if (unlikely(found < 0 || scan.position != scan.end))
+        return false;
+    uint64_t restored = restore(piece, count, start, regions, regions + found);
+    return likely(restored == dirty) && likely(!scan.file_end || all_stand(piece, count));
+}
+
+INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count)
+{
+    for (unsigned i = 0; i < count; start = piece[i++].end) {
+        size_t length = piece[i].end - start;
+        if (likely(piece_is_anonymous(&piece[i])))
+            zeroes_write(start, length);
+        else
+            plain_copy(start, piece[i].image.view + piece[i].offset, length);
+    }
+    return all_stand(piece, count);
+}

@@ -1,0 +1,22 @@
+/* The reset of plain pieces (plain.h) of which is known what the last one found. */
+#ifndef SCAN_AGAIN_H
+#define SCAN_AGAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "scan/reset.h"
+
+/* Both return false where not all is done: the pieces are then to be reset anew, which is exact after this.
+   Signal-safe, no allocation. */
+
+/* Resets pieces by one scan, where that finds so many dirty pages, fewer than AGAIN_MOST, and none that only
+   the kernel may touch. *pages_scanned is what was looked at. Stack: 1.2 KiB. */
+bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
+                   uint64_t dirty, uint64_t *pages_scanned);
+enum { AGAIN_MOST = 40 };
+
+/* Writes pieces whole. False where an image went away meanwhile. */
+bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count);
+
+#endif

@@ -1,0 +1,70 @@
+#include "shim/steady.h"
+
+#include "scan/again.h"
+#include "scan/call_path.h"
+#include "scan/prim.h"
+#include "shim/keeping.h"
+#include "shim/plan_cache.h"
+#include "shim/slots.h"
+#include "shim/state.h"
+#include "shim/statistics.h"
+
+static uint64_t pages_of(const struct call *call)
+{
+    return (call->end - call->start) / PAGE;
+}
+
+static bool scan_again(const struct judged *judged, const struct plan *plan, uint32_t kept)
+{
+    uint64_t pages_scanned;
+    bool again = again_scanned(process.files.pagemap, judged->call.start, plan->piece, plan->count, kept,
+                               &pages_scanned);
+    /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
+    if (likely(again) && likely(state_fork_epoch() == judged->epoch && judged->epoch != NO_EPOCH)) {
+        count_served(1, pages_scanned, kept);
+        return true;
+    }
+    count(COUNTER_scans, 1);
+    count(COUNTER_pages_scanned, pages_scanned);
+    return false;
+}
+
+/* In a frame of its own, which a call that is answered otherwise does not pay for. */
+__attribute__((noinline)) bool steady_answer(const struct judged *judged, int advice)
+{
+    const struct call *call = &judged->call;
+    struct plan_key key = plan_key_of(call, advice);
+    struct plan plan;
+    uint32_t kept;
+    if (unlikely(!plan_cache_find(&key, &plan) || !plan.steady || !slot_serves(call->start, &kept) ||
+                 !keeping_is_at_ease(kept)))
+        return false;
+    if (likely(plan.steady == STEADY_SCAN)) {
+        if (unlikely(!scan_again(judged, &plan, kept)))
+            return false;
+    } else {
+        /* A real call in between has left nothing of it kept. */
+        if (unlikely(kept != pages_of(call) || state_has_guards() ||
+                     !again_whole(call->start, plan.piece, plan.count)))
+            return false;
+        count_served(0, 0, kept);
+    }
+    count_rules(plan.matched, plan.matched, 0);
+    statistics_after_call(false);
+    return true;
+}
+
+enum steady steady_next(const struct work *work, uint64_t kept)
+{
+    const struct reset_account *account = &work->account;
+    const struct plan *plan = work->plan;
+    uint64_t pages = pages_of(work->call);
+    if (account->real_calls || !work->served || !plan->promised || plan->unconfirmed ||
+        !keeping_is_at_ease(kept))
+        return STEADY_NOT;
+    if (account->scans == 0)
+        return work->stores_safe && kept == pages && !policy_streams(pages) ? STEADY_WHOLE : STEADY_NOT;
+    /* Where more are dirty, the complement may be what is asked for. */
+    bool few = kept < AGAIN_MOST && 2 * kept <= pages;
+    return account->scans == 1 && account->pages_scanned == pages && few ? STEADY_SCAN : STEADY_NOT;
+}

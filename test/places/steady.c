@@ -1,0 +1,270 @@
+/* Ranges that are reset alike time and again, so that the library needs few looks at them; and then something
+   happens to them, which it must notice. */
+#include "test/places/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PAGES = 64, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
+
+/* Anonymous memory, but for some pages that map an image of its own. */
+struct range {
+    unsigned char *start;
+    size_t image_from, image_end; /* pages */
+    unsigned char seed;           /* of the image's content */
+};
+
+/* Pages that are dirtied in each cycle: few, with one run across the end or the start of an image at page
+   MIXED, or all. */
+struct habit {
+    const size_t *page;
+    size_t count;
+};
+
+static const size_t few_pages[] = {2, MIXED - 1, MIXED, MIXED + 1, 40};
+static size_t all_pages[PAGES];
+static const struct habit few = {few_pages, sizeof few_pages / sizeof *few_pages}, all = {all_pages, PAGES};
+
+static unsigned char *page_of(const struct range *range, size_t page)
+{
+    return range->start + page * PLACE_PAGE;
+}
+
+static unsigned char fresh(const struct range *range, size_t page)
+{
+    return page >= range->image_from && page < range->image_end ? (unsigned char)(range->seed + page) | 1 : 0;
+}
+
+/* Over what is mapped there now. */
+static void map_image(struct range *range, unsigned char seed)
+{
+    static unsigned char content[PLACE_PAGE];
+    size_t length = (range->image_end - range->image_from) * PLACE_PAGE;
+    int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    range->seed = seed;
+    for (size_t page = range->image_from; page < range->image_end; page++) {
+        memset(content, fresh(range, page), sizeof content);
+        if (write(fd, content, sizeof content) != sizeof content)
+            exit(CASE_FAILED);
+    }
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) ||
+        mmap(page_of(range, range->image_from), length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+             0) == MAP_FAILED)
+        exit(CASE_FAILED);
+    close(fd);
+}
+
+static struct range map_range(size_t image_from, size_t image_end)
+{
+    struct range range = {.image_from = image_from, .image_end = image_end};
+    /* With room for it to be moved, and where no neighbour merges with it. */
+    unsigned char *room = mmap(NULL, 4 * PAGES * PLACE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    range.start = room + PAGES * PLACE_PAGE;
+    if (room == MAP_FAILED || mprotect(range.start, PAGES * PLACE_PAGE, PROT_READ | PROT_WRITE))
+        exit(CASE_FAILED);
+    madvise(range.start, PAGES * PLACE_PAGE, MADV_NOHUGEPAGE);
+    if (image_from < image_end)
+        map_image(&range, 100);
+    for (size_t i = 0; i < PAGES; i++)
+        all_pages[i] = i;
+    return range;
+}
+
+static bool is_fresh(const struct range *range, size_t from, size_t to)
+{
+    for (size_t page = from; page < to; page++)
+        for (size_t i = 0; i < PLACE_PAGE; i++)
+            if (page_of(range, page)[i] != fresh(range, page)) {
+                fprintf(stderr, "page %zu, byte %zu: %d, not %d\n", page, i, page_of(range, page)[i],
+                        fresh(range, page));
+                return false;
+            }
+    return true;
+}
+
+static void dirty(const struct range *range, const struct habit *habit)
+{
+    for (size_t i = 0; i < habit->count; i++)
+        memset(page_of(range, habit->page[i]), 0xee, PLACE_PAGE);
+}
+
+static bool reset(const struct range *range)
+{
+    return madvise(range->start, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0;
+}
+
+/* Goes on until nothing about it is new. To look is to touch: all of it is looked at only in the end. */
+static bool settle(const struct range *range, const struct habit *habit)
+{
+    for (size_t cycle = 0; cycle < CYCLES; cycle++) {
+        dirty(range, habit);
+        if (!reset(range))
+            return false;
+        for (size_t i = 0; i < habit->count; i++)
+            if (page_of(range, habit->page[i])[cycle] != fresh(range, habit->page[i]))
+                return false;
+    }
+    return is_fresh(range, 0, PAGES);
+}
+
+/* Other pages than those of the habit, more of them and fewer, and a part of the range alone. */
+static bool other_pages(struct range *range, const struct habit *habit)
+{
+    for (size_t page = 0; page < PAGES; page++) {
+        memset(page_of(range, page), 0xdd, PLACE_PAGE);
+        if (!reset(range) || !is_fresh(range, 0, PAGES))
+            return false;
+        if (page % 8 == 7 && !settle(range, habit))
+            return false;
+    }
+    for (size_t pages = 1; pages < PAGES; pages += 13) {
+        dirty(range, &all);
+        if (madvise(range->start, pages * PLACE_PAGE, MADV_DONTNEED) || !is_fresh(range, 0, pages) ||
+            page_of(range, pages)[5] != 0xee || !reset(range) || !is_fresh(range, 0, PAGES) ||
+            !settle(range, habit))
+            return false;
+    }
+    return true;
+}
+
+static bool other_protection(struct range *range, const struct habit *habit)
+{
+    dirty(range, habit);
+    unsigned char *part = page_of(range, 2);
+    size_t length = 3 * PLACE_PAGE;
+    if (mprotect(part, length, PROT_READ) || !reset(range) || !is_fresh(range, 0, PAGES) ||
+        mprotect(part, length, PROT_READ | PROT_WRITE) || !settle(range, habit))
+        return false;
+    dirty(range, habit);
+    bool refused = mlock(part, length) == 0 && !reset(range) && errno == EINVAL;
+    return refused && page_of(range, 2)[9] == 0xee && munlock(part, length) == 0 && settle(range, habit);
+}
+
+static bool guard_pages(struct range *range, const struct habit *habit)
+{
+    unsigned char *part = page_of(range, 40);
+    dirty(range, habit);
+    if (madvise(part, 2 * PLACE_PAGE, GUARD_INSTALL)) /* Linux 6.13, 6.15 for files */
+        return errno == EINVAL;
+    return reset(range) && is_fresh(range, 0, 40) && is_fresh(range, 42, PAGES) &&
+           madvise(part, 2 * PLACE_PAGE, GUARD_REMOVE) == 0 && is_fresh(range, 0, PAGES) &&
+           settle(range, habit);
+}
+
+static bool in_child(struct range *range, const struct habit *habit)
+{
+    pid_t child = fork();
+    if (child == 0)
+        _exit(settle(range, habit) ? 0 : 1);
+    dirty(range, habit);
+    int status;
+    return reset(range) && is_fresh(range, 0, PAGES) && waitpid(child, &status, 0) == child && status == 0 &&
+           settle(range, habit);
+}
+
+/* Its mappings are moved away, and others take their place: another image, or none, or a shared one. */
+static bool other_mappings(struct range *range, const struct habit *habit)
+{
+    size_t length = PAGES * PLACE_PAGE;
+    dirty(range, habit);
+    if (range->image_from < range->image_end) {
+        map_image(range, 50);
+        if (!reset(range) || !is_fresh(range, 0, PAGES) || !settle(range, habit))
+            return false;
+    }
+    dirty(range, habit);
+    if (munmap(page_of(range, 2), PLACE_PAGE) || reset(range) || errno != ENOMEM ||
+        !is_fresh(range, 3, PAGES))
+        return false;
+    if (mmap(range->start, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+        MAP_FAILED)
+        return false;
+    dirty(range, habit);
+    if (!reset(range) || page_of(range, 2)[3] != 0xee)
+        return false;
+    range->image_end = range->image_from;
+    return mmap(range->start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) != MAP_FAILED &&
+           settle(range, habit);
+}
+
+static int habits(size_t image_from, size_t image_end, const struct habit *habit)
+{
+    static bool (*const happens[])(struct range *, const struct habit *) = {
+        other_pages, other_protection, in_child, other_mappings, guard_pages,
+    };
+    for (size_t i = 0; i < sizeof happens / sizeof *happens; i++) {
+        struct range range = map_range(image_from, image_end);
+        EXPECT(settle(&range, habit));
+        uint64_t served = counter("served"), real_calls = counter("real_calls"), scans = counter("scans"),
+                 restored = counter("pages_restored");
+        EXPECT(settle(&range, habit));
+        EXPECT(counter("served") == served + CYCLES && counter("real_calls") <= real_calls + 2);
+        EXPECT(counter("scans") <= scans + CYCLES + CYCLES / 8);
+        EXPECT(counter("pages_restored") >= restored + CYCLES * habit->count);
+        EXPECT(happens[i](&range, habit));
+    }
+    return CASE_PASSED;
+}
+
+static int few_of_anonymous(void)
+{
+    return habits(0, 0, &few);
+}
+
+static int few_of_image(void)
+{
+    return habits(0, PAGES, &few);
+}
+
+static int few_of_image_first(void)
+{
+    return habits(0, MIXED, &few);
+}
+
+static int few_of_image_last(void)
+{
+    return habits(MIXED, PAGES, &few);
+}
+
+static int all_of_anonymous(void)
+{
+    return habits(0, 0, &all);
+}
+
+static int all_of_image(void)
+{
+    return habits(0, PAGES, &all);
+}
+
+static int all_of_image_first(void)
+{
+    return habits(0, MIXED, &all);
+}
+
+static int all_of_image_last(void)
+{
+    return habits(MIXED, PAGES, &all);
+}
+
+int main(int argc, char **argv)
+{
+    static const char cache[] = "any,vma=cache";
+    static const struct place_case cases[] = {
+        {"few_of_anonymous", cache, NULL, few_of_anonymous},
+        {"few_of_image", cache, NULL, few_of_image},
+        {"few_of_image_first", cache, NULL, few_of_image_first},
+        {"few_of_image_last", cache, NULL, few_of_image_last},
+        {"all_of_anonymous", cache, NULL, all_of_anonymous},
+        {"all_of_image", cache, NULL, all_of_image},
+        {"all_of_image_first", cache, NULL, all_of_image_first},
+        {"all_of_image_last", cache, NULL, all_of_image_last},
+        {"few_of_image_first_checked", "any", NULL, few_of_image_first},
+    };
+    return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
