@@ -90,12 +90,15 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
 
 INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count)
 {
+    bool images = false;
     for (unsigned i = 0; i < count; start = piece[i++].end) {
         size_t length = piece[i].end - start;
-        if (likely(piece_is_anonymous(&piece[i])))
+        if (likely(piece_is_anonymous(&piece[i]))) {
             zeroes_write(start, length);
-        else
+        } else {
             plain_copy(start, piece[i].image.view + piece[i].offset, length);
+            images = true;
+        }
     }
-    return all_stand(piece, count);
+    return likely(!images) || all_stand(piece, count);
 }

@@ -4,7 +4,7 @@
 #include "scan/plain.h"
 
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
-enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8, CACHED_PIECES = 2 };
+enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8 };
 
 static uint64_t granules[GRANULES];
 
@@ -110,40 +110,69 @@ static inline bool is_for(const struct entry *entry, const struct plan_key *key,
            LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
 }
 
+/* An entry's plan: its head, and its pieces' words and images. */
+struct unpacked {
+    uint64_t era, head, answers[CACHED_PIECES];
+    unsigned count;
+};
+
+/* The words are read straight into the pieces, which say nothing where this returns false. */
+static inline __attribute__((always_inline)) bool
+read_entry(const struct plan_key *key, struct reset_piece piece[CACHED_PIECES], struct unpacked *found)
+{
+    const struct entry *entry = place_of(key->start);
+    uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
+    uint64_t sum = check_of_call(key, era, head);
+    unsigned count = head & 255;
+    if (unlikely(!is_for(entry, key, era) || count > CACHED_PIECES))
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        piece[i].end = LOAD(entry->piece[i].end);
+        piece[i].offset = LOAD(entry->piece[i].offset);
+        found->answers[i] = LOAD(entry->piece[i].rule_slot_generation);
+        sum += check_of_piece(i, piece[i].end, piece[i].offset, found->answers[i]);
+    }
+    if (unlikely(check_of_sum(sum) != LOAD(entry->check)))
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (unlikely(!unpack_image(found->answers[i], &piece[i].image)))
+            return false;
+    found->era = era;
+    found->head = head;
+    found->count = count;
+    return true;
+}
+
 static inline enum steady steady_of(uint64_t head)
 {
     return (enum steady)((head & STEADY_MASK) >> STEADY_SHIFT);
 }
 
-/* The words are read straight into the plan, which says nothing where this returns false. */
 INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
-    const struct entry *entry = place_of(key->start);
-    uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
-    uint64_t sum = check_of_call(key, era, head), answers[CACHED_PIECES];
-    plan->count = head & 255;
-    if (unlikely(!is_for(entry, key, era) || plan->count > CACHED_PIECES))
+    struct unpacked found;
+    if (unlikely(!read_entry(key, plan->piece, &found)))
         return false;
-    for (unsigned i = 0; i < plan->count; i++) {
-        plan->piece[i].end = LOAD(entry->piece[i].end);
-        plan->piece[i].offset = LOAD(entry->piece[i].offset);
-        answers[i] = LOAD(entry->piece[i].rule_slot_generation);
-        sum += check_of_piece(i, plan->piece[i].end, plan->piece[i].offset, answers[i]);
-    }
-    if (unlikely(check_of_sum(sum) != LOAD(entry->check)))
-        return false;
-    plan->unconfirmed = head & UNCONFIRMED;
-    plan->promised = head & PROMISED;
+    plan->count = found.count;
+    plan->unconfirmed = found.head & UNCONFIRMED;
+    plan->promised = found.head & PROMISED;
     plan->cached = true;
-    plan->era = era;
-    plan->steady = steady_of(head);
-    plan->matched = (uint32_t)(head >> 32);
-    for (unsigned i = 0; i < plan->count; i++) {
-        plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(answers[i] & 255)};
-        if (!unpack_image(answers[i], &plan->piece[i].image))
-            return false;
-    }
+    plan->era = found.era;
+    plan->steady = steady_of(found.head);
+    plan->matched = (uint32_t)(found.head >> 32);
+    for (unsigned i = 0; i < found.count; i++)
+        plan->answer[i] = (struct plan_answer){REASON_COUNT, (int8_t)(found.answers[i] & 255)};
     return true;
+}
+
+INLINED enum steady plan_cache_steady(const struct plan_key *key, struct steady_plan *plan)
+{
+    struct unpacked found;
+    if (unlikely(!read_entry(key, plan->piece, &found)))
+        return STEADY_NOT;
+    plan->count = found.count;
+    plan->matched = (uint32_t)(found.head >> 32);
+    return steady_of(found.head);
 }
 
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
@@ -176,7 +205,7 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
 INLINED bool plan_cache_may_be_steady(uintptr_t start)
 {
     const struct entry *entry = place_of(start);
-    return LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK;
+    return likely(LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK);
 }
 
 static bool can_be_steady(const struct plan_key *key, const struct plan *plan)

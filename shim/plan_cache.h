@@ -7,6 +7,9 @@
 
 #include "shim/plan.h"
 
+/* Longer plans are not kept. */
+enum { CACHED_PIECES = 2 };
+
 /* A cached plan covers this key exactly. */
 struct plan_key {
     uintptr_t start, end;
@@ -26,13 +29,23 @@ void plan_cache_forget_all(void);
 /* A number that changes when plan_cache_forget touches the range: take it before asking the kernel. */
 uint64_t plan_cache_era(const struct plan_key *key);
 
-/* Finds a plan of the key's era. Only plans of at most 2 pieces, all served, are kept. Lock-free: an entry
-   that two threads wrote at once is recognised and not used. */
+/* Finds a plan of the key's era. Only plans of at most CACHED_PIECES, all served, are kept. Lock-free: an
+   entry that two threads wrote at once is recognised and not used. */
 bool plan_cache_find(const struct plan_key *key, struct plan *plan);
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan);
 
-/* May there be a plan for calls that start there which says how they go? Only plan_cache_find can tell. */
+/* May there be a plan for calls that start there which says how they go? Two loads. */
 bool plan_cache_may_be_steady(uintptr_t start);
+
+/* What is needed of a plan that says how its calls go. */
+struct steady_plan {
+    unsigned count;
+    uint32_t matched; /* bit i: rule i matched some of it, and served it */
+    struct reset_piece piece[CACHED_PIECES];
+};
+
+/* How calls of this key go: STEADY_NOT where no plan of its era says so, and *plan is nothing then. */
+enum steady plan_cache_steady(const struct plan_key *key, struct steady_plan *plan);
 
 /* Changes what a cached plan of that era, all of whose pieces are plain, says there. A plan that another
    thread has remembered since, after a mapping call, is left alone. */

@@ -79,7 +79,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
     judged->epoch = state_fork_epoch();
-    judged->steady = !judged->turn && plan_cache_may_be_steady(start);
+    judged->steady = likely(!judged->turn) && plan_cache_may_be_steady(start);
     if (likely(judged->steady))
         return REASON_COUNT;
     slot_read(start, &judged->history);

@@ -14,7 +14,7 @@ static uint64_t pages_of(const struct call *call)
     return (call->end - call->start) / PAGE;
 }
 
-static bool scan_again(const struct judged *judged, const struct plan *plan, uint32_t kept)
+static bool scan_again(const struct judged *judged, const struct steady_plan *plan, uint32_t kept)
 {
     uint64_t pages_scanned;
     bool again = again_scanned(process.files.pagemap, judged->call.start, plan->piece, plan->count, kept,
@@ -34,12 +34,12 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
 {
     const struct call *call = &judged->call;
     struct plan_key key = plan_key_of(call, advice);
-    struct plan plan;
+    struct steady_plan plan;
+    enum steady steady = plan_cache_steady(&key, &plan);
     uint32_t kept;
-    if (unlikely(!plan_cache_find(&key, &plan) || !plan.steady || !slot_serves(call->start, &kept) ||
-                 !keeping_is_at_ease(kept)))
+    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, &kept) || !keeping_is_at_ease(kept)))
         return false;
-    if (likely(plan.steady == STEADY_SCAN)) {
+    if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(judged, &plan, kept)))
             return false;
     } else {
