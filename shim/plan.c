@@ -208,3 +208,31 @@ INLINED enum reason plan_call(const struct call *call, int advice, struct plan *
         return likely(plan->promised) ? REASON_COUNT : ask_lock(call, advice);
     return ask_kernel(call, &key, remembers, plan);
 }
+
+__attribute__((cold)) void plan_trim(struct plan *plan, uintptr_t end)
+{
+    unsigned last = 0;
+    while (plan->piece[last].end < end)
+        last++;
+    plan->piece[last].end = end;
+    plan->count = last + 1;
+}
+
+__attribute__((cold)) void plan_cut(struct plan *plan, uintptr_t start, uintptr_t from, uintptr_t to)
+{
+    unsigned i = 0;
+    while (i < plan->count && plan->piece[i].end <= from)
+        start = plan->piece[i++].end;
+    unsigned gap = from > start ? i + 1 : i, more = gap + 1 - i;
+    if (i == plan->count || to >= plan->piece[i].end || plan->count + more > PLAN_PIECES)
+        return;
+    for (unsigned last = plan->count; last-- > i;) {
+        plan->piece[last + more] = plan->piece[last];
+        plan->answer[last + more] = plan->answer[last];
+    }
+    plan->piece[i].end = from;
+    plan->piece[gap].end = to;
+    plan->answer[gap] = (struct plan_answer){REASON_policy, plan->answer[i].rule};
+    plan->piece[gap + 1].offset += to - start;
+    plan->count += more;
+}

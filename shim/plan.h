@@ -42,4 +42,11 @@ struct plan {
    then says, too, which rules matched some of it. Signal-safe. Stack: 900 bytes. */
 enum reason plan_call(const struct call *call, int advice, struct plan *plan);
 
+/* Leaves what lies behind end, which is in the plan, to the real call. */
+void plan_trim(struct plan *plan, uintptr_t end);
+
+/* Leaves [from, to), which must lie within one piece of a plan that begins at start and not reach its end, to
+   the real call, as a piece of its own. Where it does not, or there are too many pieces, nothing is cut. */
+void plan_cut(struct plan *plan, uintptr_t start, uintptr_t from, uintptr_t to);
+
 #endif

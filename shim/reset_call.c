@@ -258,39 +258,6 @@ static __attribute__((cold)) long look_around(struct service *service, struct wo
     return 0;
 }
 
-/* Leaves what lies behind the window to the real call. */
-static void trim(struct plan *plan, const struct call *call, uint32_t window)
-{
-    uintptr_t end = call->start + policy_window(pages_of(call), window) * PAGE;
-    unsigned last = 0;
-    while (plan->piece[last].end < end)
-        last++;
-    plan->piece[last].end = end;
-    plan->count = last + 1;
-}
-
-/* Leaves the gap to the real call, as a piece of its own. */
-static void cut(struct plan *plan, const struct call *call, const struct slot_history *history)
-{
-    uintptr_t from = call->start + (uintptr_t)history->gap_start * PAGE,
-              to = call->start + (uintptr_t)history->gap_end * PAGE, start = call->start;
-    unsigned i = 0;
-    while (i < plan->count && plan->piece[i].end <= from)
-        start = plan->piece[i++].end;
-    unsigned gap = from > start ? i + 1 : i, more = gap + 1 - i;
-    if (i == plan->count || to >= plan->piece[i].end || plan->count + more > PLAN_PIECES)
-        return;
-    for (unsigned last = plan->count; last-- > i;) {
-        plan->piece[last + more] = plan->piece[last];
-        plan->answer[last + more] = plan->answer[last];
-    }
-    plan->piece[i].end = from;
-    plan->piece[gap].end = to;
-    plan->answer[gap] = (struct plan_answer){REASON_policy, plan->answer[i].rule};
-    plan->piece[gap + 1].offset += to - start;
-    plan->count += more;
-}
-
 /* As dense as the last reset from there found it. */
 static uint32_t expected_dirty(const struct service *service)
 {
@@ -347,6 +314,7 @@ static void note_steady(const struct service *service, const struct plan *plan, 
 
 static long serve(struct service *service, struct plan *plan)
 {
+    const struct call *call = service->call;
     struct reset_times times = {0};
     struct work work;
     begin_work(&work, service, plan, service->timed ? &times : NULL);
@@ -356,10 +324,11 @@ static long serve(struct service *service, struct plan *plan)
         count(COUNTER_scans, work.account.scans);
         return forward_all(service, REASON_policy);
     }
-    if (unlikely(service->history.window))
-        trim(plan, service->call, service->history.window);
-    if (unlikely(service->history.gap_end))
-        cut(plan, service->call, &service->history);
+    if (unlikely(service->history.window != 0))
+        plan_trim(plan, call->start + policy_window(pages_of(call), service->history.window) * PAGE);
+    if (unlikely(service->history.gap_end != 0))
+        plan_cut(plan, call->start, call->start + (uintptr_t)service->history.gap_start * PAGE,
+                 call->start + (uintptr_t)service->history.gap_end * PAGE);
     if (work.expected < work.touched)
         work.expected = work.touched;
     if (!error)
@@ -376,11 +345,11 @@ static long serve(struct service *service, struct plan *plan)
     if (unlikely(service->timed) && (service->history.window || service->history.gap_end))
         policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
-    keeping_take_over(service->call->start, pages_of(service->call), service->timed);
+    keeping_take_over(call->start, pages_of(call), service->timed);
     count_work(&work, service->matched);
     note_steady(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
-        return verify_call(service->call, plan, service->advice);
+        return verify_call(call, plan, service->advice);
     return result;
 }
 
