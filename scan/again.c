@@ -69,10 +69,16 @@ static inline __attribute__((always_inline)) uint64_t restore(const struct reset
 INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
                            uint64_t dirty, uint64_t *pages_scanned)
 {
-    struct page_region regions[AGAIN_MOST];
+    struct page_region few[AGAIN_FEW], *regions = few;
+    struct regions_claim claim;
     struct pagemap_scan scan;
     scan.fd = pagemap;
-    scan.capacity = AGAIN_MOST;
+    scan.capacity = AGAIN_FEW;
+    if (unlikely(dirty >= AGAIN_FEW)) {
+        struct page_region *many = regions_claim(&claim);
+        regions = many ? many : few;
+        scan.capacity = many ? REGIONS_MANY : AGAIN_FEW;
+    }
     scan.position = start;
     scan.end = piece[count - 1].end;
     scan.slice = 0;
@@ -82,10 +88,14 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
        reported too, and none knows how many. */
     int found = pagemap_next(&scan, likely(!(scan.asked & CATEGORY_ZERO)) ? dirty + 1 : UINT64_MAX);
     *pages_scanned = (scan.position - start) / PAGE;
-    if (unlikely(found < 0 || scan.position != scan.end))
-        return false;
-    uint64_t restored = restore(piece, count, start, regions, regions + found);
-    return likely(restored == dirty) && likely(!scan.file_end || all_stand(piece, count));
+    bool again = false;
+    if (likely(found >= 0 && scan.position == scan.end)) {
+        uint64_t restored = restore(piece, count, start, regions, regions + found);
+        again = likely(restored == dirty) && likely(!scan.file_end || all_stand(piece, count));
+    }
+    if (unlikely(regions != few))
+        regions_release(&claim);
+    return again;
 }
 
 INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count)

@@ -14,7 +14,8 @@ static uint64_t pages_of(const struct call *call)
     return (call->end - call->start) / PAGE;
 }
 
-static bool scan_again(const struct judged *judged, const struct steady_plan *plan, uint32_t kept)
+static inline __attribute__((always_inline)) bool scan_again(const struct judged *judged,
+                                                             const struct steady_plan *plan, uint32_t kept)
 {
     uint64_t pages_scanned;
     bool again = again_scanned(process.files.pagemap, judged->call.start, plan->piece, plan->count, kept,

@@ -191,7 +191,7 @@ static const struct item {
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
     {"asked: the rule for the mapping (region_match)", match_mapping, 0, ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
-    {"anew: a large vector is lent, from 10 dirty pages on", borrow_vector, 0, ANEW | MANY, 1},
+    {"a large vector is lent: anew from 10 dirty pages on, steady from 40", borrow_vector, 0, MANY, 1},
     {"whole: what was done is counted", count_call, 0, WHOLE, 1},
     {"scanned: what was done is counted", count_call, 1, SCANNED, 1},
     {"steady: 1 call in 32: history and policy, as anew", learn, PAGES, STEADY, TIMED_TURNS},

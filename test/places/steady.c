@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGES = 64, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
+enum { PAGES = 128, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
 
 /* Anonymous memory, but for some pages that map an image of its own. */
 struct range {
@@ -20,15 +20,16 @@ struct range {
 };
 
 /* Pages that are dirtied in each cycle: few, with one run across the end or the start of an image at page
-   MIXED, or all. */
+   MIXED; or many runs of one page; or all. */
 struct habit {
     const size_t *page;
     size_t count;
 };
 
 static const size_t few_pages[] = {2, MIXED - 1, MIXED, MIXED + 1, 40};
-static size_t all_pages[PAGES];
-static const struct habit few = {few_pages, sizeof few_pages / sizeof *few_pages}, all = {all_pages, PAGES};
+static size_t many_pages[PAGES / 2], all_pages[PAGES];
+static const struct habit few = {few_pages, sizeof few_pages / sizeof *few_pages},
+                          many = {many_pages, PAGES / 2}, all = {all_pages, PAGES};
 
 static unsigned char *page_of(const struct range *range, size_t page)
 {
@@ -72,6 +73,8 @@ static struct range map_range(size_t image_from, size_t image_end)
         map_image(&range, 100);
     for (size_t i = 0; i < PAGES; i++)
         all_pages[i] = i;
+    for (size_t i = 0; i < PAGES / 2; i++)
+        many_pages[i] = 2 * i;
     return range;
 }
 
@@ -232,6 +235,16 @@ static int few_of_image_last(void)
     return habits(MIXED, PAGES, &few);
 }
 
+static int many_of_anonymous(void)
+{
+    return habits(0, 0, &many);
+}
+
+static int many_of_image(void)
+{
+    return habits(0, PAGES, &many);
+}
+
 static int all_of_anonymous(void)
 {
     return habits(0, 0, &all);
@@ -260,6 +273,8 @@ int main(int argc, char **argv)
         {"few_of_image", cache, NULL, few_of_image},
         {"few_of_image_first", cache, NULL, few_of_image_first},
         {"few_of_image_last", cache, NULL, few_of_image_last},
+        {"many_of_anonymous", cache, NULL, many_of_anonymous},
+        {"many_of_image", cache, NULL, many_of_image},
         {"all_of_anonymous", cache, NULL, all_of_anonymous},
         {"all_of_image", cache, NULL, all_of_image},
         {"all_of_image_first", cache, NULL, all_of_image_first},
