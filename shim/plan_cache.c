@@ -172,6 +172,7 @@ INLINED enum steady plan_cache_steady(const struct plan_key *key, struct steady_
         return STEADY_NOT;
     plan->count = found.count;
     plan->matched = (uint32_t)(found.head >> 32);
+    plan->rule = (uint8_t)found.answers[0];
     return steady_of(found.head);
 }
 

@@ -41,6 +41,7 @@ bool plan_cache_may_be_steady(uintptr_t start);
 struct steady_plan {
     unsigned count;
     uint32_t matched; /* bit i: rule i matched some of it, and served it */
+    uint8_t rule;     /* the first piece's */
     struct reset_piece piece[CACHED_PIECES];
 };
 

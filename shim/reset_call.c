@@ -16,7 +16,6 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
-#include "shim/steady.h"
 #include "shim/verify.h"
 
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
@@ -79,7 +78,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
     judged->epoch = state_fork_epoch();
-    judged->steady = likely(!judged->turn) && plan_cache_may_be_steady(start);
+    judged->steady = process.rules.any_cached && likely(!judged->turn) && plan_cache_may_be_steady(start);
     if (likely(judged->steady))
         return REASON_COUNT;
     slot_read(start, &judged->history);
@@ -408,25 +407,22 @@ static __attribute__((noinline)) long answer_call(const struct judged *judged, s
     long result = open_and_serve(&service);
     if (unlikely(service.timed))
         keeping_measure_again();
-    statistics_after_call(service.timed);
     return result;
 }
 
-static __attribute__((noinline)) long observe(const struct judged *judged, size_t length, int advice)
+/* In a frame of its own, too: what comes after it is deep. */
+static __attribute__((noinline, cold)) void begin_anew(struct judged *judged, int advice)
 {
-    long result = observe_call(&judged->call, length, advice, judged->turn);
-    statistics_after_call(judged->turn);
-    return result;
+    struct plan_key key = plan_key_of(&judged->call, advice);
+    plan_cache_note_steady(&key, plan_cache_era(&key), STEADY_NOT);
+    slot_read(judged->call.start, &judged->history);
 }
 
 long reset_anew(struct judged *judged, size_t length, int advice)
 {
-    if (unlikely(judged->steady)) {
-        struct plan_key key = plan_key_of(&judged->call, advice);
-        plan_cache_note_steady(&key, plan_cache_era(&key), STEADY_NOT);
-        slot_read(judged->call.start, &judged->history);
-    }
+    if (unlikely(judged->steady))
+        begin_anew(judged, advice);
     if (unlikely(process.options.mode == MODE_OBSERVE))
-        return observe(judged, length, advice);
+        return observe_call(&judged->call, length, advice, judged->turn);
     return answer_call(judged, length, advice);
 }

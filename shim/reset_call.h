@@ -10,6 +10,8 @@
 #include "shim/counters.h"
 #include "shim/policy.h"
 #include "shim/region.h"
+#include "shim/statistics.h"
+#include "shim/steady.h"
 
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
@@ -20,11 +22,7 @@ struct judged {
     struct slot_history history; /* of its range, as it was read */
 };
 
-/* Resets and counts a call that judged calls steady. False where it turns out to be another one: it is then
-   to be answered anew. Stack: 1.4 KiB. */
-bool steady_answer(const struct judged *judged, int advice);
-
-/* Any other, or one that is not as steady as it seemed. */
+/* Answers a call that steady_answer did not. */
 long reset_anew(struct judged *judged, size_t length, int advice);
 
 /* What can be said before the mappings are known: REASON_COUNT and *judged filled, or why to forward. caller
@@ -36,9 +34,11 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
 static inline __attribute__((always_inline)) long reset_serve(struct judged *judged, size_t length,
                                                               int advice)
 {
-    if (likely(judged->steady) && likely(steady_answer(judged, advice)))
-        return 0;
-    return reset_anew(judged, length, advice);
+    bool steady = likely(judged->steady) && likely(steady_answer(judged, advice));
+    long result = steady ? 0 : reset_anew(judged, length, advice);
+    /* Not in a deeper frame: it may write files, and a message when that fails. */
+    statistics_after_call(judged->turn);
+    return result;
 }
 
 /* Counts a real call that was made in the program's place, and what came of it. */

@@ -48,7 +48,9 @@ static inline struct entry *entry_of(uintptr_t start)
     return NULL;
 }
 
-/* What the first word says of what is kept: of the other fields nothing. */
+/* What the first word says of what is kept, of how many pages, and under which rule: of the other fields
+ * nothing.
+ */
 static inline struct slot_history kept_of(uint64_t first)
 {
     struct slot_history history = {0};
@@ -89,19 +91,17 @@ INLINED void slot_read(uintptr_t start, struct slot_history *history)
     *history = (struct slot_history){0};
 }
 
-/* Words of two writers may not fit; each of them is what was true of this range or of one that took its
- * place.
- */
-INLINED bool slot_serves(uintptr_t start, uint32_t *kept)
+/* Words of two writers may not fit, but the first is one writer's, and holds all that is to be exact. */
+INLINED bool slot_serves(uintptr_t start, uint64_t pages, uint8_t rule, uint32_t *kept)
 {
     const struct entry *entry = entry_of(start);
     if (unlikely(!entry))
         return false;
     struct slot_history history = kept_of(__atomic_load_n(&entry->words[0], __ATOMIC_RELAXED));
-    uint8_t state = __atomic_load_n((const uint8_t *)entry->words + offsetof(struct slot_history, state),
-                                    __ATOMIC_RELAXED);
+    const uint8_t *state = (const uint8_t *)entry->words + offsetof(struct slot_history, state);
     *kept = history.kept;
-    return state == SLOT_SERVE;
+    return likely(history.pages == slot_pages(pages) && history.rule == rule &&
+                  __atomic_load_n(state, __ATOMIC_RELAXED) == SLOT_SERVE);
 }
 
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */

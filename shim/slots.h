@@ -19,8 +19,9 @@ static inline uint32_t slot_pages(uint64_t pages)
    entry that two threads wrote at once is recognised and not believed. */
 void slot_read(uintptr_t start, struct slot_history *history);
 
-/* Is the range's state SLOT_SERVE? *kept is then how many pages it keeps. Three loads. */
-bool slot_serves(uintptr_t start, uint32_t *kept);
+/* Was the range that starts at start, of so many pages, last reset under this rule, and is it to be again
+   (SLOT_SERVE)? *kept is then how many pages it keeps. Three loads. */
+bool slot_serves(uintptr_t start, uint64_t pages, uint8_t rule, uint32_t *kept);
 
 /* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a
    crowded table it takes the place of a range that keeps nothing. False, and nothing is written, where all

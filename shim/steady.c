@@ -3,11 +3,12 @@
 #include "scan/again.h"
 #include "scan/call_path.h"
 #include "scan/prim.h"
+#include "shim/carry_out.h"
 #include "shim/keeping.h"
 #include "shim/plan_cache.h"
+#include "shim/reset_call.h"
 #include "shim/slots.h"
 #include "shim/state.h"
-#include "shim/statistics.h"
 
 static uint64_t pages_of(const struct call *call)
 {
@@ -38,7 +39,8 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
     struct steady_plan plan;
     enum steady steady = plan_cache_steady(&key, &plan);
     uint32_t kept;
-    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, &kept) || !keeping_is_at_ease(kept)))
+    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, pages_of(call), plan.rule, &kept) ||
+                 !keeping_is_at_ease(kept)))
         return false;
     if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(judged, &plan, kept)))
@@ -51,7 +53,6 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
         count_served(0, 0, kept);
     }
     count_rules(plan.matched, plan.matched, 0);
-    statistics_after_call(false);
     return true;
 }
 
@@ -61,7 +62,7 @@ enum steady steady_next(const struct work *work, uint64_t kept)
     const struct plan *plan = work->plan;
     uint64_t pages = pages_of(work->call);
     if (account->real_calls || !work->served || !plan->promised || plan->unconfirmed ||
-        !keeping_is_at_ease(kept))
+        plan->count > CACHED_PIECES || !keeping_is_at_ease(kept))
         return STEADY_NOT;
     if (account->scans == 0)
         return work->stores_safe && kept == pages && !policy_streams(pages) ? STEADY_WHOLE : STEADY_NOT;

@@ -111,7 +111,7 @@ static void ask_what_is_kept(size_t unused)
 {
     (void)unused;
     uint32_t kept;
-    slot_serves(subject.call.start, &kept);
+    slot_serves(subject.call.start, PAGES, 0, &kept);
 }
 
 static void find_plan_of_two(size_t unused)
@@ -232,7 +232,7 @@ static void check_subject(void)
     uint32_t kept;
     slot_read(subject.call.start, &history);
     if (!region_may_match(&subject.rules, &subject.call) || history.kept != subject.history.kept ||
-        !plan_cache_may_be_steady(subject.call.start) || !slot_serves(subject.call.start, &kept) ||
+        !plan_cache_may_be_steady(subject.call.start) || !slot_serves(subject.call.start, PAGES, 0, &kept) ||
         !plan_cache_find(&subject.anonymous, &plan) || !plan_cache_find(&subject.imaged, &plan) ||
         !image_find(&subject.image_vma, &image) || vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
         errno = ENOENT;

@@ -239,6 +239,44 @@ static int what_is_written_whole_is_counted(void)
     return CASE_PASSED;
 }
 
+static uint64_t resident_pages(const unsigned char *memory, size_t pages)
+{
+    unsigned char page[256];
+    uint64_t resident = 0;
+    if (mincore((void *)(uintptr_t)memory, pages * PLACE_PAGE, page))
+        exit(CASE_FAILED);
+    for (size_t i = 0; i < pages; i++)
+        resident += page[i] & 1;
+    return resident;
+}
+
+static bool use_pages(unsigned char *memory, size_t first, size_t count, size_t length)
+{
+    for (size_t i = 0; i < count; i++)
+        memory[(first + 2 * i) * PLACE_PAGE + 7] = 1;
+    return madvise(memory, length * PLACE_PAGE, MADV_DONTNEED) == 0 && !memory[first * PLACE_PAGE + 7];
+}
+
+/* A call that begins where a well-known one does, but is longer and another rule's: what it kept is no part
+   of what the shorter one is known to keep. */
+static int a_longer_call_between(void)
+{
+    enum { RANGES = 100, SHORT = 64, LONG = 128, KEEP = 10 };
+    uint64_t resident = 0;
+    map_slots(0, RANGES, (LONG + 1) * PLACE_PAGE);
+    for (size_t i = 0; i < RANGES; i++) {
+        EXPECT(mprotect(slot[i] + LONG * PLACE_PAGE, PLACE_PAGE, PROT_NONE) == 0);
+        for (int cycle = 0; cycle < 300; cycle++)
+            EXPECT(use_pages(slot[i], 0, KEEP, SHORT));
+        EXPECT(use_pages(slot[i], SHORT + 6, KEEP, LONG));
+        EXPECT(use_pages(slot[i], 0, 2 * KEEP, SHORT));
+        EXPECT(resident_pages(slot[i], SHORT) <= KEEP);
+        resident += resident_pages(slot[i], LONG);
+    }
+    EXPECT(kept_bytes() >= resident * PLACE_PAGE / 8 * 7);
+    return CASE_PASSED;
+}
+
 int main(int argc, char **argv)
 {
     static const struct place_case cases[] = {
@@ -255,6 +293,7 @@ int main(int argc, char **argv)
         {"overlapping_ranges_count_once", "any,policy=scan", "budget=256M", overlapping_ranges_count_once},
         {"overlapping_windows_count_once", "any,policy=scan", "budget=256M", overlapping_windows_count_once},
         {"what_is_written_whole_is_counted", "any,vma=cache", "budget=64M", what_is_written_whole_is_counted},
+        {"a_longer_call_between", "any,max=256K,vma=cache,keep=40K;any", "budget=64M", a_longer_call_between},
         {"a_full_table_costs_no_restore", "any,policy=scan", "budget=256M", a_full_table_costs_no_restore},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
