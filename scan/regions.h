@@ -5,7 +5,7 @@
 
 #include "scan/pagemap.h"
 
-enum { REGIONS_MANY = 256, REGIONS_FEW = 10 };
+enum { REGIONS_MANY = 256, REGIONS_FEW = 4 };
 
 /* Lives in the frame of the reset that uses the vector. */
 struct regions_claim {

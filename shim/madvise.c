@@ -82,7 +82,11 @@ static bool covers_stack(uintptr_t start, size_t length)
     return start < stack + STACK_ABOVE && stack - STACK_BELOW < start + length + PAGE - 1;
 }
 
-enum { SELF_THREAD = -10000, SELF_GROUP = -10001, VECTOR_MAX = 1024, CHUNK = 8 };
+enum { SELF_THREAD = -10000, SELF_GROUP = -10001, VECTOR_MAX = 1024 };
+
+/* Ranges that are read at once. But one by one while they are answered: a reset needs most of 2 KiB of stack
+   below that. */
+enum { CHUNK = 8 };
 
 /* The kernel cuts a vector's total here (MAX_RW_COUNT). */
 #define TOTAL_MAX ((size_t)0x7ffff000)
@@ -95,7 +99,7 @@ struct pidfd_information {
 #define PIDFD_GET_INFO_REQUEST _IOWR(0xFF, 11, struct pidfd_information)
 _Static_assert(sizeof(struct pidfd_information) == 64, "PIDFD_INFO_SIZE_VER0");
 
-static bool is_self(int pidfd)
+static __attribute__((noinline)) bool is_self(int pidfd)
 {
     struct pidfd_information information = {.mask = 1 /* PIDFD_INFO_PID */};
     if (pidfd == SELF_THREAD || pidfd == SELF_GROUP)
@@ -111,7 +115,8 @@ static uint32_t vector_kind(int pidfd)
     return pidfd == SELF_THREAD || pidfd == SELF_GROUP ? 2 : 1;
 }
 
-static bool copy_chunk(const struct iovec *vector, size_t count, struct iovec chunk[CHUNK])
+static __attribute__((noinline)) bool copy_chunk(const struct iovec *vector, size_t count,
+                                                 struct iovec *chunk)
 {
     struct iovec to = {chunk, count * sizeof *chunk}, from = {(void *)vector, count * sizeof *chunk};
     return prim_copy_safely(&to, &from, 1) == (long)to.iov_len;
@@ -147,22 +152,22 @@ static __attribute__((noinline)) bool is_plain_vector(const struct iovec *vector
 
 /* As the kernel does it (mm/madvise.c, vector_madvise): ranges in order, up to the first that fails; bytes of
    those that did not, or its error when there are none. */
-static long reset_vector(const struct iovec *vector, size_t count, int advice, uintptr_t caller)
+static __attribute__((noinline)) bool reset_vector(const struct iovec *vector, size_t count, int advice,
+                                                   uintptr_t caller, long *result)
 {
-    struct iovec chunk[CHUNK];
-    long total = 0;
-    for (size_t at = 0; at < count; at += CHUNK) {
-        size_t some = count - at < CHUNK ? count - at : CHUNK;
-        if (!copy_chunk(vector + at, some, chunk))
-            return total ? total : -EFAULT;
-        for (size_t i = 0; i < some; i++) {
-            long result = reset_call((uintptr_t)chunk[i].iov_base, chunk[i].iov_len, advice, caller);
-            if (result < 0)
-                return total ? total : result;
-            total += (long)chunk[i].iov_len;
+    struct iovec range;
+    *result = 0;
+    for (size_t i = 0; i < count; i++) {
+        long error = copy_chunk(vector + i, 1, &range)
+                         ? reset_call((uintptr_t)range.iov_base, range.iov_len, advice, caller)
+                         : -EFAULT;
+        if (error < 0) {
+            *result = *result ? *result : error;
+            break;
         }
+        *result += (long)range.iov_len;
     }
-    return total;
+    return true;
 }
 
 /* Of a vector that the kernel answers. While calls are not served just now, its ranges are counted one by
@@ -192,13 +197,13 @@ static __attribute__((noinline)) void drop_vector(const struct iovec *vector, si
 }
 
 /* Has the kernel answer a vector that could be served, to see whether it does this. */
-static long try_vector(int pidfd, const struct iovec *vector, size_t length, int advice)
+static bool try_vector(int pidfd, const struct iovec *vector, size_t length, int advice, long *result)
 {
-    long result = prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, 0, 0);
-    if (result > 0)
+    *result = prim_call6(SYS_process_madvise, pidfd, (long)vector, (long)length, advice, 0, 0);
+    if (*result > 0)
         __atomic_fetch_or(&process.vectors, vector_kind(pidfd), __ATOMIC_RELAXED);
     count_vector(true, length);
-    return result;
+    return true;
 }
 
 static bool is_known(int pidfd)
@@ -220,11 +225,10 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
     bool entered = state_enter();
     bool ours = is_reset(advice) && is_self(pidfd);
     note_advice(advice);
-    if (entered && ours && is_servable(vector, length, flags)) {
-        *result = is_known(pidfd) ? reset_vector(vector, length, advice, caller)
-                                  : try_vector(pidfd, vector, length, advice);
-        return true;
-    }
+    /* Returned at once: that is a jump, and leaves their stack to the resets. */
+    if (entered && ours && is_servable(vector, length, flags))
+        return is_known(pidfd) ? reset_vector(vector, length, advice, caller, result)
+                               : try_vector(pidfd, vector, length, advice, result);
     enum reason standing = standing_reason();
     if (ours && standing != REASON_COUNT && standing_serves(standing) && length <= VECTOR_MAX)
         drop_vector(vector, length);

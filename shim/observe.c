@@ -75,7 +75,7 @@ static uint8_t caller_name(uintptr_t address)
 
 static __attribute__((noinline)) uint8_t name_mapping(uintptr_t address)
 {
-    char path[NAME_SHOWN];
+    char path[2 * OBSERVED_NAME_SIZE]; /* it is cut there, but ` (deleted)` first */
     struct vma vma;
     if (query_name(address, &vma, path, sizeof path))
         return observed_name("unknown");
@@ -301,7 +301,7 @@ static void enter_time(const struct look *look, uint64_t call_ns)
     }
 }
 
-long observe_call(const struct call *call, size_t length, int advice, bool probe)
+__attribute__((noinline)) long observe_call(const struct call *call, size_t length, int advice, bool probe)
 {
     struct look look;
     look.call = call;

@@ -32,6 +32,9 @@ static int plain_madvise(void *address, size_t length, int advice)
     return madvise(address, length, advice);
 }
 
+/* By which a case makes its resets. */
+static int (*make_reset)(void *, size_t, int) = plain_madvise;
+
 /* A reset on a coroutine's stack; returns how many of its bytes were used, or STACK on a wrong result. */
 static size_t use_of(unsigned char *memory, size_t length)
 {
@@ -45,7 +48,7 @@ static size_t use_of(unsigned char *memory, size_t length)
     }
     unsigned char *low = stack + PLACE_PAGE;
     memset(low, PAINT, STACK);
-    long result = stack_call(low + STACK, (void *)plain_madvise, memory, length, MADV_DONTNEED);
+    long result = stack_call(low + STACK, (void *)make_reset, memory, length, MADV_DONTNEED);
     size_t clean = 0;
     while (clean < STACK && low[clean] == PAINT)
         clean++;
@@ -94,6 +97,36 @@ static int in_turns(void)
         most = use > most ? use : most;
     }
     return report("mode=ab", most);
+}
+
+/* Resets that go as the one before did, and the slices of mode=ab. */
+static int steady(void)
+{
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    size_t most = 0;
+    while (counter("served") < 20000 || counter("declined.off_arm") < 20000) {
+        size_t use = most_use(memory, 64 * PLACE_PAGE, 13 * PLACE_PAGE, true);
+        most = use > most ? use : most;
+    }
+    return report("5 of 64 pages, mode=ab", most);
+}
+
+static struct iovec one_range;
+
+static int vector_of_one(void *address, size_t length, int advice)
+{
+    enum { SELF_THREAD = -10000 };
+    one_range = (struct iovec){address, length};
+    return process_madvise(SELF_THREAD, &one_range, 1, advice, 0) == (ssize_t)length ? 0 : -1;
+}
+
+static int vectors(void)
+{
+    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
+    SKIP_UNLESS(vector_of_one(memory, PLACE_PAGE, MADV_DONTNEED) == 0, "process_madvise on itself: Linux 6.14");
+    make_reset = vector_of_one;
+    size_t use = most_use(memory, 64 * PLACE_PAGE, 13 * PLACE_PAGE, true);
+    return report("a vector", use);
 }
 
 static int small_blind(void)
@@ -301,6 +334,9 @@ int main(int argc, char **argv)
         {"anonymous_cached", "any,vma=cache", NULL, anonymous},
         {"anonymous_verified", NULL, "mode=verify", anonymous},
         {"in_turns", NULL, "mode=ab=20ms", in_turns},
+        {"steady", "any,vma=cache", "mode=ab=20ms", steady},
+        {"vectors", NULL, NULL, vectors},
+        {"vectors_cached", "any,vma=cache", NULL, vectors},
         {"small_blind", NULL, NULL, small_blind},
         {"image_and_anonymous", NULL, NULL, image_and_anonymous},
         {"image_verified", NULL, "mode=verify", image_and_anonymous},
