@@ -1,5 +1,6 @@
 #include "shim/counters.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "scan/call_path.h"
@@ -16,65 +17,71 @@ static THREAD_LOCAL uint32_t thread_block; /* 1 + index; 0: not yet given */
 static THREAD_LOCAL uint32_t thread_turn;
 static uint32_t first_turns; /* given to threads */
 
-static struct counters *own_block(void)
+/* The calling thread's block, and whether others count there too. */
+struct own {
+    struct counters *block;
+    bool shared;
+};
+
+static inline struct own own_block(void)
 {
     if (unlikely(!thread_block)) {
         uint32_t given = __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED);
         thread_block = given < COUNTER_BLOCKS ? given + 1 : COUNTER_BLOCKS;
     }
-    return &state.block[thread_block - 1];
+    return (struct own){&state.block[thread_block - 1], thread_block == COUNTER_BLOCKS};
 }
 
-/* To a word of own_block's. */
-static void add(uint64_t *to, uint64_t amount)
+static inline void add(struct own own, uint64_t *to, uint64_t amount)
 {
-    if (likely(thread_block < COUNTER_BLOCKS))
-        __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
-    else
+    if (unlikely(own.shared))
         __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
+    else
+        __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
 }
 
 void count(enum counter counter, uint64_t amount)
 {
+    struct own own = own_block();
     if (amount)
-        add(&own_block()->counter[counter], amount);
+        add(own, &own.block->counter[counter], amount);
 }
 
 INLINED void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored)
 {
-    struct counters *block = own_block();
-    add(&block->counter[COUNTER_served], 1);
-    add(&block->counter[COUNTER_scans], scans);
-    add(&block->counter[COUNTER_pages_scanned], pages_scanned);
-    add(&block->counter[COUNTER_pages_restored], pages_restored);
+    struct own own = own_block();
+    add(own, &own.block->counter[COUNTER_served], 1);
+    add(own, &own.block->counter[COUNTER_scans], scans);
+    add(own, &own.block->counter[COUNTER_pages_scanned], pages_scanned);
+    add(own, &own.block->counter[COUNTER_pages_restored], pages_restored);
 }
 
 void count_declined(enum reason reason)
 {
-    struct counters *block = own_block();
-    add(&block->counter[COUNTER_forwarded], 1);
-    add(&block->declined[reason], 1);
+    struct own own = own_block();
+    add(own, &own.block->counter[COUNTER_forwarded], 1);
+    add(own, &own.block->declined[reason], 1);
 }
 
 void count_real_call(enum reason reason, uint64_t pages)
 {
-    struct counters *block = own_block();
-    add(&block->counter[COUNTER_forwarded], 1);
-    add(&block->counter[COUNTER_real_calls], 1);
-    add(&block->counter[COUNTER_pages_forwarded], pages);
-    add(&block->declined[reason], 1);
+    struct own own = own_block();
+    add(own, &own.block->counter[COUNTER_forwarded], 1);
+    add(own, &own.block->counter[COUNTER_real_calls], 1);
+    add(own, &own.block->counter[COUNTER_pages_forwarded], pages);
+    add(own, &own.block->declined[reason], 1);
 }
 
 INLINED void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
 {
-    struct counters *block = own_block();
+    struct own own = own_block();
     for (uint32_t left = matched; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctz(left);
-        add(&block->rule[i].matched, 1);
+        add(own, &own.block->rule[i].matched, 1);
         if (served >> i & 1)
-            add(&block->rule[i].served, 1);
+            add(own, &own.block->rule[i].served, 1);
         if (forwarded >> i & 1)
-            add(&block->rule[i].forwarded, 1);
+            add(own, &own.block->rule[i].forwarded, 1);
     }
 }
 
@@ -82,7 +89,8 @@ void count_kept(unsigned rule, int64_t delta)
 {
     if (!delta)
         return;
-    add(&own_block()->rule[rule].kept, (uint64_t)delta);
+    struct own own = own_block();
+    add(own, &own.block->rule[rule].kept, (uint64_t)delta);
     int64_t total = __atomic_add_fetch(&state.kept_total, delta, __ATOMIC_RELAXED);
     int64_t peak = __atomic_load_n(&state.kept_peak, __ATOMIC_RELAXED);
     while (total > peak && !__atomic_compare_exchange_n(&state.kept_peak, &peak, total, true,
@@ -151,7 +159,7 @@ void counters_clear(void)
 
 unsigned counters_block(const struct counters **block)
 {
-    *block = own_block();
+    *block = own_block().block;
     return thread_block - 1;
 }
 

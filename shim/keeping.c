@@ -184,10 +184,10 @@ uint64_t keeping_room(struct slot_history *history)
     return room;
 }
 
-INLINED bool keeping_is_at_ease(uint64_t pages)
+INLINED bool keeping_is_at_ease(void)
 {
-    return !is_half_spent() && pages * PAGE <= state.budget / 2 &&
-           !__atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED) && !keeping_should_be_reclaimable();
+    return !is_half_spent() && !__atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED) &&
+           !keeping_should_be_reclaimable();
 }
 
 bool keeping_little(void)

@@ -38,9 +38,9 @@ void keeping_take_over(uintptr_t start, uint64_t pages, bool turn);
    reset more often than another gets what the other gives back at its own next reset. */
 uint64_t keeping_room(struct slot_history *history);
 
-/* May a range that keeps so many pages keep them with no more questions? So it is as long as less than half
-   of the budget is spent, and memory is not short. */
-bool keeping_is_at_ease(uint64_t pages);
+/* May ranges keep what they keep with no more questions? So it is as long as less than half of the budget is
+   spent, and memory is not short. */
+bool keeping_is_at_ease(void);
 
 /* Is so little kept in all that a range nobody knows may keep some too? */
 bool keeping_little(void);

@@ -1,5 +1,7 @@
 #include "shim/plan_cache.h"
 
+#include <stddef.h>
+
 #include "scan/call_path.h"
 #include "scan/plain.h"
 
@@ -43,16 +45,16 @@ INLINED uint64_t plan_cache_era(const struct plan_key *key)
 #define STORE(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 
 /* One plan as words. check ties them together: words of two writers do not fit, and then it is no entry. */
-struct entry {
+struct plan_entry {
     uint64_t check, start, end, era, callers_advice, count_flags_matched;
     struct packed_piece {
         uint64_t end, offset, rule_slot_generation;
     } piece[CACHED_PIECES];
 };
 
-static struct entry entries[1 << PLANS_BITS];
+static struct plan_entry entries[1 << PLANS_BITS];
 
-static struct entry *place_of(uintptr_t start)
+static struct plan_entry *place_of(uintptr_t start)
 {
     return &entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
 }
@@ -104,7 +106,7 @@ static bool unpack_image(uint64_t word, struct image *image)
     return slot == ANONYMOUS || image_recall(slot, (uint32_t)(word >> 32), image);
 }
 
-static inline bool is_for(const struct entry *entry, const struct plan_key *key, uint64_t era)
+static inline bool is_for(const struct plan_entry *entry, const struct plan_key *key, uint64_t era)
 {
     return LOAD(entry->start) == key->start && LOAD(entry->end) == key->end &&
            LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
@@ -117,10 +119,11 @@ struct unpacked {
 };
 
 /* The words are read straight into the pieces, which say nothing where this returns false. */
-static inline __attribute__((always_inline)) bool
-read_entry(const struct plan_key *key, struct reset_piece piece[CACHED_PIECES], struct unpacked *found)
+static inline __attribute__((always_inline)) bool read_entry(const struct plan_entry *entry,
+                                                             const struct plan_key *key,
+                                                             struct reset_piece piece[CACHED_PIECES],
+                                                             struct unpacked *found)
 {
-    const struct entry *entry = place_of(key->start);
     uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
     uint64_t sum = check_of_call(key, era, head);
     unsigned count = head & 255;
@@ -151,7 +154,7 @@ static inline enum steady steady_of(uint64_t head)
 INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
     struct unpacked found;
-    if (unlikely(!read_entry(key, plan->piece, &found)))
+    if (unlikely(!read_entry(place_of(key->start), key, plan->piece, &found)))
         return false;
     plan->count = found.count;
     plan->unconfirmed = found.head & UNCONFIRMED;
@@ -165,10 +168,11 @@ INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
     return true;
 }
 
-INLINED enum steady plan_cache_steady(const struct plan_key *key, struct steady_plan *plan)
+INLINED enum steady plan_cache_steady(const struct plan_entry *entry, const struct plan_key *key,
+                                      struct steady_plan *plan)
 {
     struct unpacked found;
-    if (unlikely(!read_entry(key, plan->piece, &found)))
+    if (unlikely(!read_entry(entry, key, plan->piece, &found)))
         return STEADY_NOT;
     plan->count = found.count;
     plan->matched = (uint32_t)(found.head >> 32);
@@ -181,7 +185,7 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
     uint64_t head = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
                     (uint64_t)plan->steady << STEADY_SHIFT | (uint64_t)plan->matched << 32;
     uint64_t sum = check_of_call(key, era, head);
-    struct entry *entry = place_of(key->start);
+    struct plan_entry *entry = place_of(key->start);
     if (plan->count > CACHED_PIECES)
         return;
     for (unsigned i = 0; i < plan->count; i++)
@@ -203,10 +207,11 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
     STORE(entry->check, check_of_sum(sum));
 }
 
-INLINED bool plan_cache_may_be_steady(uintptr_t start)
+INLINED const struct plan_entry *plan_cache_may_be_steady(uintptr_t start)
 {
-    const struct entry *entry = place_of(start);
-    return likely(LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK);
+    const struct plan_entry *entry = place_of(start);
+    bool may_be = LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK;
+    return likely(may_be) ? entry : NULL;
 }
 
 static bool can_be_steady(const struct plan_key *key, const struct plan *plan)

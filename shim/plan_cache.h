@@ -34,8 +34,9 @@ uint64_t plan_cache_era(const struct plan_key *key);
 bool plan_cache_find(const struct plan_key *key, struct plan *plan);
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan);
 
-/* May there be a plan for calls that start there which says how they go? Two loads. */
-bool plan_cache_may_be_steady(uintptr_t start);
+/* Where a plan is kept that may say how calls go which start there; or NULL. Two loads. */
+struct plan_entry;
+const struct plan_entry *plan_cache_may_be_steady(uintptr_t start);
 
 /* What is needed of a plan that says how its calls go. */
 struct steady_plan {
@@ -45,8 +46,10 @@ struct steady_plan {
     struct reset_piece piece[CACHED_PIECES];
 };
 
-/* How calls of this key go: STEADY_NOT where no plan of its era says so, and *plan is nothing then. */
-enum steady plan_cache_steady(const struct plan_key *key, struct steady_plan *plan);
+/* How calls of this key go, by that entry: STEADY_NOT where it is of another key or era, and *plan is nothing
+   then. */
+enum steady plan_cache_steady(const struct plan_entry *entry, const struct plan_key *key,
+                              struct steady_plan *plan);
 
 /* Changes what a cached plan of that era, all of whose pieces are plain, says there. A plan that another
    thread has remembered since, after a mapping call, is left alone. */

@@ -77,10 +77,11 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
-    judged->epoch = state_fork_epoch();
-    judged->steady = process.rules.any_cached && likely(!judged->turn) && plan_cache_may_be_steady(start);
-    if (likely(judged->steady))
+    bool may_be_steady = process.rules.any_cached && likely(!judged->turn);
+    judged->steady = likely(may_be_steady) ? plan_cache_may_be_steady(start) : NULL;
+    if (likely(judged->steady != NULL))
         return REASON_COUNT;
+    judged->epoch = state_fork_epoch();
     slot_read(start, &judged->history);
     /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
     bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced &&
@@ -415,12 +416,13 @@ static __attribute__((noinline, cold)) void begin_anew(struct judged *judged, in
 {
     struct plan_key key = plan_key_of(&judged->call, advice);
     plan_cache_note_steady(&key, plan_cache_era(&key), STEADY_NOT);
+    judged->epoch = state_fork_epoch();
     slot_read(judged->call.start, &judged->history);
 }
 
 long reset_anew(struct judged *judged, size_t length, int advice)
 {
-    if (unlikely(judged->steady))
+    if (unlikely(judged->steady != NULL))
         begin_anew(judged, advice);
     if (unlikely(process.options.mode == MODE_OBSERVE))
         return observe_call(&judged->call, length, advice, judged->turn);

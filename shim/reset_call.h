@@ -8,6 +8,7 @@
 #include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/counters.h"
+#include "shim/plan_cache.h"
 #include "shim/policy.h"
 #include "shim/region.h"
 #include "shim/statistics.h"
@@ -16,10 +17,11 @@
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
     struct call call;
-    uint32_t epoch;              /* of forks, when it began */
-    bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
-    bool steady;                 /* it may go as the last one did (steady.h): its history was not read */
-    struct slot_history history; /* of its range, as it was read */
+    const struct plan_entry *steady; /* by which it may go as the last one did (steady.h); else NULL, and
+                                        known are: */
+    uint32_t epoch;                  /* of forks, when it began */
+    bool turn;                       /* counters_timed_turn: one of few, on which things are measured */
+    struct slot_history history;     /* of its range, as it was read */
 };
 
 /* Answers a call that steady_answer did not. */
@@ -34,7 +36,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
 static inline __attribute__((always_inline)) long reset_serve(struct judged *judged, size_t length,
                                                               int advice)
 {
-    bool steady = likely(judged->steady) && likely(steady_answer(judged, advice));
+    bool steady = likely(judged->steady != NULL) && likely(steady_answer(judged, advice));
     long result = steady ? 0 : reset_anew(judged, length, advice);
     /* Not in a deeper frame: it may write files, and a message when that fails. */
     statistics_after_call(judged->turn);

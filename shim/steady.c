@@ -18,11 +18,12 @@ static uint64_t pages_of(const struct call *call)
 static inline __attribute__((always_inline)) bool scan_again(const struct judged *judged,
                                                              const struct steady_plan *plan, uint32_t kept)
 {
+    uint32_t epoch = state_fork_epoch();
     uint64_t pages_scanned;
     bool again = again_scanned(process.files.pagemap, judged->call.start, plan->piece, plan->count, kept,
                                &pages_scanned);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
-    if (likely(again) && likely(state_fork_epoch() == judged->epoch && judged->epoch != NO_EPOCH)) {
+    if (likely(again) && likely(state_fork_epoch() == epoch && epoch != NO_EPOCH)) {
         count_served(1, pages_scanned, kept);
         return true;
     }
@@ -37,10 +38,10 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
     const struct call *call = &judged->call;
     struct plan_key key = plan_key_of(call, advice);
     struct steady_plan plan;
-    enum steady steady = plan_cache_steady(&key, &plan);
+    enum steady steady = plan_cache_steady(judged->steady, &key, &plan);
     uint32_t kept;
     if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, pages_of(call), plan.rule, &kept) ||
-                 !keeping_is_at_ease(kept)))
+                 !keeping_is_at_ease()))
         return false;
     if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(judged, &plan, kept)))
@@ -62,7 +63,7 @@ enum steady steady_next(const struct work *work, uint64_t kept)
     const struct plan *plan = work->plan;
     uint64_t pages = pages_of(work->call);
     if (account->real_calls || !work->served || !plan->promised || plan->unconfirmed ||
-        plan->count > CACHED_PIECES || !keeping_is_at_ease(kept))
+        plan->count > CACHED_PIECES || !keeping_is_at_ease())
         return STEADY_NOT;
     if (account->scans == 0)
         return work->stores_safe && kept == pages && !policy_streams(pages) ? STEADY_WHOLE : STEADY_NOT;
