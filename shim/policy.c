@@ -9,7 +9,7 @@ enum {
     SCAN_IMAGE_PAGE = 22, /* of an image, where it is asked whether it is the file's, */
     REPORT = 8,           /* for each that is reported, */
     ASK_MAPPED = 210,     /* whether all of a range is mapped */
-    SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over */
+    SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
     REAL = 500,           /* the real call, */
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
@@ -132,14 +132,19 @@ static uint64_t rest_of(const struct slot_history *history)
     return history->pages - window + (history->gap_end <= window ? history->gap_end - history->gap_start : 0);
 }
 
+/* Of a scan that finds hardly anything, ns. It is less where whole upper tables are absent. */
+static uint64_t scan_time(const struct slot_history *history, uint64_t pages)
+{
+    return pages / TABLE_PAGES * (history->table_ns ? history->table_ns : SCAN_TABLE);
+}
+
 /* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults,
    unless the real call has been seen to be dearer still. */
 static bool scan_pays(const struct slot_history *history, uint64_t used)
 {
     uint64_t rest = rest_of(history), scanned = history->pages - rest;
     unsigned calls = (rest != 0) + (history->gap_start < history->gap_end);
-    uint64_t served =
-        SCAN + scanned / TABLE_PAGES * SCAN_TABLE + calls * REAL + rest / TABLE_PAGES * REAL_TABLE;
+    uint64_t served = SCAN + scan_time(history, scanned) + calls * REAL + rest / TABLE_PAGES * REAL_TABLE;
     return history->dear_rests >= DEAR_RESTS ||
            served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
 }
@@ -307,11 +312,18 @@ void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_
     history->gap_end = gap ? gap_end : 0;
 }
 
+void policy_time_scan(struct slot_history *history, uint64_t pages, uint64_t found, uint64_t ns)
+{
+    uint64_t tables = pages / TABLE_PAGES, passing = ns > found * REPORT ? ns - found * REPORT : 0;
+    uint64_t each = tables ? passing / tables + 1 : SCAN_TABLE;
+    history->table_ns = (uint8_t)(each < SCAN_TABLE ? each : SCAN_TABLE);
+}
+
 void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, uint64_t ns)
 {
     if (!pages_forwarded || pages_forwarded != rest_of(history))
         return;
-    if (ns <= rest_of(history) / TABLE_PAGES * SCAN_TABLE)
+    if (ns <= scan_time(history, rest_of(history)))
         history->dear_rests = 0;
     else if (++history->dear_rests >= DEAR_RESTS)
         policy_note_found(history, 0, 0, 0);

@@ -33,19 +33,20 @@ enum slot_state {
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. The first word says
    what it keeps, and another range may take of that (slot_yield). */
 struct slot_history {
-    uint32_t kept;        /* pages the last reset wrote, which stay resident */
-    uint32_t pages : 24;  /* its length at the last reset; 64 GiB at the most: slot_pages */
-    uint32_t rule : 8;    /* whose kept bytes they are */
-    uint8_t state;        /* enum slot_state */
-    uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals;     /* in a row */
-    uint8_t dear_rests;   /* timed turns in a row: see policy_time_rest */
-    uint16_t countdown;   /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
-    uint8_t patience;     /* log2 of the turns it is given up for, next time */
-    uint8_t interval : 7; /* log2 of the turns from one audit to the next */
-    uint8_t wandered : 1; /* the last trial was ended for pages that did not come back */
-    uint32_t audited;     /* pages that were kept at the last audit */
-    uint32_t window;      /* pages from its start, behind which nothing was present; 0: not known */
+    uint32_t kept;          /* pages the last reset wrote, which stay resident */
+    uint32_t pages : 24;    /* its length at the last reset; 64 GiB at the most: slot_pages */
+    uint32_t rule : 8;      /* whose kept bytes they are */
+    uint8_t state;          /* enum slot_state */
+    uint8_t reason;         /* SLOT_GIVEN_UP: the enum reason */
+    uint8_t refusals;       /* in a row */
+    uint8_t dear_rests : 4; /* timed turns in a row: see policy_time_rest */
+    uint8_t wandered : 1;   /* the last trial was ended for pages that did not come back */
+    uint16_t countdown;     /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint8_t patience : 4;   /* log2 of the turns it is given up for, next time */
+    uint8_t interval : 4;   /* log2 of the turns from one audit to the next */
+    uint8_t table_ns;       /* that a scan took to pass over a page table's worth; 0: not known */
+    uint32_t audited;       /* pages that were kept at the last audit */
+    uint32_t window;        /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t gap_start, gap_end; /* and between which nothing was either; equal: no such gap is known */
     uint32_t last_used;          /* milliseconds, where the budget is short; else 0 */
     uint32_t dirty;              /* pages the program was last seen to write in a cycle, */
@@ -117,6 +118,10 @@ uint64_t policy_window(uint64_t pages, uint32_t window);
 
 /* Where a look found pages, counted from the range's start: sets window and gap. All 0: not known. */
 void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end);
+
+/* What a scan of so many pages, of which it found some, took. It is believed where that is less than was
+   thought: more may have been an interruption. */
+void policy_time_scan(struct slot_history *history, uint64_t pages, uint64_t found, uint64_t ns);
 
 /* What the real calls took in a reset that forwarded so many pages, where they were for the rest alone,
    behind the window and in the gap. Where several threads make them at once, each flushes the TLBs of all

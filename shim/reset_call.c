@@ -244,17 +244,20 @@ static __attribute__((cold)) long look_around(struct service *service, struct wo
     struct pagemap_found found;
     if (service->opening != OPEN_LOOK && !is_long)
         return 0;
+    uint64_t before = is_long ? prim_now() : 0;
     long touched =
         pagemap_count(process.files.pagemap, call->start, call->end, ENOUGH, &found, &work->account.scans);
     if (touched < 0)
         return touched;
     work->touched = (uint32_t)touched;
-    if (is_long && touched < ENOUGH)
-        policy_note_found(&service->history, (uint32_t)((found.end - call->start) / PAGE),
-                          (uint32_t)((found.gap_start - call->start) / PAGE),
-                          (uint32_t)((found.gap_end - call->start) / PAGE));
-    else
+    if (!is_long || touched >= ENOUGH) {
         policy_note_found(&service->history, 0, 0, 0);
+        return 0;
+    }
+    policy_time_scan(&service->history, pages, work->touched, prim_now() - before);
+    policy_note_found(&service->history, (uint32_t)((found.end - call->start) / PAGE),
+                      (uint32_t)((found.gap_start - call->start) / PAGE),
+                      (uint32_t)((found.gap_end - call->start) / PAGE));
     return 0;
 }
 

@@ -416,6 +416,26 @@ Test(policy, dear_rests_are_scanned_for_a_while)
     cr_assert(!history.window && !history.gap_end);
 }
 
+/* Where a scan was seen to pass over 4 GiB in 10 us, a real call of 20 us is dear; and of 4 GiB that nobody
+   timed, it is not. */
+Test(policy, a_scan_that_was_timed_says_what_is_dear)
+{
+    const uint64_t rest = (1 << 20) - 2;
+    for (int timed = 0; timed < 2; timed++) {
+        struct slot_history history = {.pages = 1 << 20, .state = SLOT_SERVE};
+        if (timed)
+            policy_time_scan(&history, 1 << 20, 2, 10000);
+        policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
+        for (int i = 0; i < 3; i++)
+            policy_time_rest(&history, rest, 20000);
+        cr_assert_eq(history.window == 0, timed);
+        /* An interruption teaches nothing. */
+        policy_time_scan(&history, 1 << 20, 2, 100000000);
+        policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
+        cr_assert_eq(history.window == 0, timed);
+    }
+}
+
 Test(policy, read_only_use_keeps_the_range_served)
 {
     struct slot_history history = {0};
