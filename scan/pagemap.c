@@ -16,15 +16,11 @@
    lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock twice or
    more in those 10 us, but for as long as the restore that follows: that is a gap as long; and stays away
    from it for a moment, for the spinning writer often misses a shorter one (the slowest 0.1 % of another
-   thread's mprotect took 220 to 800 us then, and take 110 to 200). Where writers are announced, and there was
-   none for a while, there is none to let in; and the first that comes is waited for. To leave it costs as
-   much as a scan of nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
+   thread's mprotect took 220 to 800 us then, and take 110 to 200). To leave it costs as much as a scan of
+   nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
 enum {
     HOLD = 4000,                           /* ns of the slices behind the first one, */
     HOLD_MOST = 100000,                    /* with what is added */
-    HOLD_QUIET = 60000,                    /* ... where no writer comes */
-    WAKING = 100000,                       /* ns: by then a writer that slept has the lock */
-    QUIET = 100,                           /* ms without a writer */
     RESTORE = 45,                          /* for a page that was found */
     PAUSES = 20,                           /* PAUSE instructions: 0.36 us */
     SLICE_LEAST = (256 << 10) / PAGE,      /* of clean pages of a file, cold: 2 us */
@@ -40,49 +36,6 @@ struct scan_argument {
     uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
 };
 #define PAGEMAP_SCAN_REQUEST _IOWR('f', 16, struct scan_argument)
-
-/* Writers that were announced: how many, and how many when it was last looked. */
-static struct {
-    uint64_t announced, seen;
-    uint64_t seen_at; /* ms */
-    bool quiet;
-} writers;
-
-void pagemap_announce_writer(void)
-{
-    __atomic_fetch_add(&writers.announced, 1, __ATOMIC_SEQ_CST);
-}
-
-void pagemap_look_for_writers(void)
-{
-    uint64_t announced = __atomic_load_n(&writers.announced, __ATOMIC_RELAXED),
-             now = prim_now_coarse() / 1000000;
-    bool none = announced == __atomic_load_n(&writers.seen, __ATOMIC_RELAXED);
-    if (!none || !__atomic_load_n(&writers.seen_at, __ATOMIC_RELAXED)) {
-        __atomic_store_n(&writers.seen_at, now, __ATOMIC_RELAXED);
-        __atomic_store_n(&writers.seen, announced, __ATOMIC_RELAXED);
-    }
-    bool quiet = none && now - __atomic_load_n(&writers.seen_at, __ATOMIC_RELAXED) >= QUIET;
-    __atomic_store_n(&writers.quiet, quiet, __ATOMIC_RELAXED);
-}
-
-static bool is_quiet(void)
-{
-    return __atomic_load_n(&writers.quiet, __ATOMIC_RELAXED) &&
-           __atomic_load_n(&writers.announced, __ATOMIC_RELAXED) ==
-               __atomic_load_n(&writers.seen, __ATOMIC_RELAXED);
-}
-
-/* Out of the lock for a moment between slices; and where a writer came in a long one, until it is awake. */
-static __attribute__((cold)) void stay_away(bool last, bool was_quiet)
-{
-    bool writer = was_quiet && !is_quiet();
-    uint64_t from = writer ? prim_now() : 0;
-    do {
-        for (int i = 0; i < PAUSES && (writer || !last); i++)
-            __builtin_ia32_pause();
-    } while (writer && prim_now() - from < WAKING);
-}
 
 static uint64_t first_slice(const struct pagemap_scan *scan)
 {
@@ -102,10 +55,9 @@ static uint64_t pages_of(const struct page_region *regions, long count)
 static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed, uint64_t found, uint64_t ns)
 {
     uint64_t least = slice / STEP > SLICE_LEAST ? slice / STEP : SLICE_LEAST;
-    bool quiet = is_quiet();
-    uint64_t most = quiet || slice * STEP < slice_most ? slice * STEP : slice_most;
-    uint64_t hold = (quiet ? HOLD_QUIET : HOLD) + found * RESTORE;
-    uint64_t next = ns ? passed * (hold < HOLD_MOST ? hold : HOLD_MOST) / ns : most;
+    uint64_t most = slice * STEP < slice_most ? slice * STEP : slice_most;
+    uint64_t hold = HOLD + found * RESTORE < HOLD_MOST ? HOLD + found * RESTORE : HOLD_MOST;
+    uint64_t next = ns ? passed * hold / ns : most;
     return next < least ? least : next > most ? most : next;
 }
 
@@ -127,7 +79,6 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
             CATEGORY_PRESENT | (scan->complement ? scan->clean | scan->asked : CATEGORY_SWAPPED),
         .return_mask = scan->asked,
     };
-    bool quiet = unlikely(!last || scan->slice) && is_quiet();
     uint64_t before = likely(last) ? 0 : prim_now();
     long count = prim_ioctl(scan->fd, PAGEMAP_SCAN_REQUEST, &argument);
     if (unlikely(prim_failed(count)))
@@ -142,8 +93,8 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         scan->slice =
             next_slice(slice, most, passed, scan->complement ? passed - found : found, prim_now() - before);
     }
-    if (unlikely(!last || quiet))
-        stay_away(last, quiet);
+    for (int i = 0; unlikely(!last) && i < PAUSES; i++)
+        __builtin_ia32_pause();
     scan->position = argument.walk_end;
     return (int)count;
 }

@@ -45,12 +45,6 @@ struct pagemap_scan {
    and can be written, as far as there are mappings: the caller must know that there are. */
 int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages);
 
-/* A scan holds the mmap_lock that calls which change mappings want for themselves. Where each of them is
-   announced before it is made, and these looks, now and then, find that none was for a second, a long scan is
-   cut into few slices; else into many, so that none waits long. Both signal-safe. */
-void pagemap_announce_writer(void);
-void pagemap_look_for_writers(void);
-
 /* Where a count found pages: where the last of them ends, and the longest gap before one. */
 struct pagemap_found {
     uintptr_t end, gap_start, gap_end;

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 
-#include "scan/pagemap.h"
 #include "shim/caller.h"
 #include "shim/hazards.h"
 #include "shim/next.h"
@@ -19,7 +18,6 @@ void mapping_changing(uintptr_t start, size_t length, bool everything)
 {
     if (!mapping_is_remembered())
         return;
-    pagemap_announce_writer();
     if (everything)
         plan_cache_forget_all();
     else

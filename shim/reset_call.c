@@ -411,8 +411,6 @@ static __attribute__((noinline)) long answer_call(const struct judged *judged, s
     long result = open_and_serve(&service);
     if (unlikely(service.timed))
         keeping_measure_again();
-    if (unlikely(service.timed) && process.rules.any_cached)
-        pagemap_look_for_writers();
     return result;
 }
 

@@ -3,7 +3,6 @@
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -98,45 +97,4 @@ Test(pagemap, long_range_is_left_after_the_first_slice)
     scan.end = from + PAGEMAP_SLICE / 4;
     cr_assert_eq(pagemap_next(&scan, UINT64_MAX), 0);
     cr_assert_eq(scan.position, scan.end, "an ordinary range in more than one slice");
-}
-
-enum { SPARSE_TABLES = 1024, TABLE = 2 << 20 };
-
-/* The fewest slices that some scans of a range with a page in each page table were cut into. */
-static unsigned fewest_slices(unsigned char *range)
-{
-    static struct page_region regions[SPARSE_TABLES + 1];
-    unsigned fewest = UINT_MAX;
-    for (int i = 0; i < 10; i++) {
-        struct pagemap_scan scan = scan_of(range, regions, SPARSE_TABLES + 1);
-        unsigned slices = 0;
-        scan.end = scan.position + (uintptr_t)SPARSE_TABLES * TABLE;
-        for (; scan.position < scan.end; slices++)
-            cr_assert(pagemap_next(&scan, UINT64_MAX) >= 0);
-        close(scan.fd);
-        fewest = slices < fewest ? slices : fewest;
-    }
-    return fewest;
-}
-
-Test(pagemap, few_slices_where_nobody_waits_for_the_lock)
-{
-    enum { QUIET_US = 120000 };
-    size_t length = (size_t)SPARSE_TABLES * TABLE;
-    unsigned char *range =
-        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    madvise(range, length, MADV_NOHUGEPAGE);
-    for (size_t at = 0; at < length; at += TABLE)
-        range[at] = 1;
-    unsigned many = fewest_slices(range);
-    pagemap_look_for_writers();
-    cr_assert_gt(2 * fewest_slices(range), many, "one look says nothing");
-    usleep(QUIET_US);
-    pagemap_look_for_writers();
-    cr_assert_lt(2 * fewest_slices(range), many);
-    pagemap_announce_writer();
-    cr_assert_gt(2 * fewest_slices(range), many);
-    usleep(QUIET_US);
-    pagemap_look_for_writers();
-    cr_assert_gt(2 * fewest_slices(range), many, "one came since the last look");
 }
