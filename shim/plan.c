@@ -167,7 +167,7 @@ static __attribute__((noinline)) bool breaks_promise(const struct plan_key *key,
                                                      const struct plan *plan)
 {
     struct plan cached;
-    if (!is_about_mappings(reason) || !plan_cache_find(key, &cached))
+    if (!is_about_mappings(reason) || !plan_cache_find(key, &cached) || !cached.promised)
         return false;
     return reason != REASON_COUNT || !is_same_plan(plan, &cached, key->start);
 }
@@ -189,7 +189,7 @@ static enum reason ask_about(const struct call *call, int advice, struct plan *p
 static __attribute__((noinline)) enum reason ask_kernel(const struct call *call, const struct plan_key *key,
                                                         bool remembers, struct plan *plan)
 {
-    uint64_t era = remembers ? plan_cache_era(key) : 0;
+    uint64_t era = plan_cache_era(key);
     plan->era = era;
     enum reason reason = ask_about(call, key->advice, plan);
     if (remembers && process.options.mode == MODE_VERIFY && breaks_promise(key, reason, plan))
@@ -203,10 +203,33 @@ INLINED enum reason plan_call(const struct call *call, int advice, struct plan *
 {
     struct plan_key key = plan_key_of(call, advice);
     bool remembers = process.rules.any_cached || !process.procmap;
-    if (remembers && likely(process.options.mode != MODE_VERIFY) && likely(plan_cache_find(&key, plan)))
+    if (remembers && likely(process.options.mode != MODE_VERIFY) && likely(plan_cache_find(&key, plan)) &&
+        likely(plan->promised || plan->unconfirmed))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
         return likely(plan->promised) ? REASON_COUNT : ask_lock(call, advice);
     return ask_kernel(call, &key, remembers, plan);
+}
+
+static bool piece_stands_at(const struct reset_piece *piece, uintptr_t start, struct vma *vma)
+{
+    struct image image;
+    if (vma_query(process.files.maps, start, vma) || region_hindrance(vma) != REASON_COUNT)
+        return false;
+    if (vma->inode == 0)
+        return piece->image.kind == IMAGE_NONE;
+    return image_find(vma, &image) && piece->image.kind == image.kind && piece->image.slot == image.slot &&
+           piece->image.generation == image.generation && piece->offset == vma->offset + (start - vma->start);
+}
+
+bool plan_stands(const struct call *call, int advice, const struct reset_piece *piece, unsigned count)
+{
+    uintptr_t start = call->start;
+    for (unsigned i = 0; i < count; start = piece[i++].end) {
+        struct vma vma;
+        if (unlikely(!piece_stands_at(&piece[i], start, &vma) || vma.end < piece[i].end))
+            return false;
+    }
+    return ask_lock(call, advice) == REASON_COUNT;
 }
 
 __attribute__((cold)) void plan_trim(struct plan *plan, uintptr_t end)

@@ -177,6 +177,7 @@ INLINED enum steady plan_cache_steady(const struct plan_entry *entry, const stru
     plan->count = found.count;
     plan->matched = (uint32_t)(found.head >> 32);
     plan->rule = (uint8_t)found.answers[0];
+    plan->promised = found.head & PROMISED;
     return steady_of(found.head);
 }
 
@@ -220,7 +221,7 @@ static bool can_be_steady(const struct plan_key *key, const struct plan *plan)
     for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end)
         if (!piece_is_plain(&plan->piece[i], start))
             return false;
-    return plan->promised && !plan->unconfirmed;
+    return !plan->unconfirmed;
 }
 
 /* Rare, and its plan does not belong in the frame of a caller. */

@@ -43,6 +43,7 @@ struct steady_plan {
     unsigned count;
     uint32_t matched; /* bit i: rule i matched some of it, and served it */
     uint8_t rule;     /* the first piece's */
+    bool promised;    /* else the kernel is still to be asked (plan_stands) */
     struct reset_piece piece[CACHED_PIECES];
 };
 

@@ -77,8 +77,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
-    bool may_be_steady = process.rules.any_cached && likely(!judged->turn);
-    judged->steady = likely(may_be_steady) ? plan_cache_may_be_steady(start) : NULL;
+    judged->steady = likely(!judged->turn) ? plan_cache_may_be_steady(start) : NULL;
     if (likely(judged->steady != NULL))
         return REASON_COUNT;
     judged->epoch = state_fork_epoch();
@@ -312,6 +311,8 @@ static void note_steady(const struct service *service, const struct plan *plan, 
     if (likely(steady == plan->steady))
         return;
     struct plan_key key = plan_key_of(service->call, service->advice);
+    if (!plan->promised)
+        plan_cache_remember(&key, plan->era, plan);
     plan_cache_note_steady(&key, plan->era, steady);
 }
 

@@ -43,6 +43,8 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
     if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, pages_of(call), plan.rule, &kept) ||
                  !keeping_is_at_ease()))
         return false;
+    if (!plan.promised && unlikely(!plan_stands(call, advice, plan.piece, plan.count)))
+        return false;
     if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(judged, &plan, kept)))
             return false;
@@ -62,8 +64,8 @@ enum steady steady_next(const struct work *work, uint64_t kept)
     const struct reset_account *account = &work->account;
     const struct plan *plan = work->plan;
     uint64_t pages = pages_of(work->call);
-    if (account->real_calls || !work->served || !plan->promised || plan->unconfirmed ||
-        plan->count > CACHED_PIECES || !keeping_is_at_ease())
+    if (account->real_calls || !work->served || plan->unconfirmed || plan->count > CACHED_PIECES ||
+        !keeping_is_at_ease())
         return STEADY_NOT;
     if (account->scans == 0)
         return work->stores_safe && kept == pages && !policy_streams(pages) ? STEADY_WHOLE : STEADY_NOT;

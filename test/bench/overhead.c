@@ -52,8 +52,7 @@ enum { LOADS = sizeof loads / sizeof *loads };
 /* Of its resets when the rule is cached, or when it is asked. */
 static int kinds_of(const struct load *load, int asking)
 {
-    bool steady = asking == CACHED && load->dirty < AGAIN_MOST;
-    return (load->kinds & ~(CACHED | ASKED)) | asking | (steady ? STEADY : ANEW);
+    return (load->kinds & ~(CACHED | ASKED)) | asking | (load->dirty < AGAIN_MOST ? STEADY : ANEW);
 }
 
 static int pagemap;

@@ -21,6 +21,7 @@ struct subject {
     struct rules rules;
     struct call call;
     struct plan_key anonymous, imaged; /* of one piece, and of two: an image and what follows it */
+    const struct plan_entry *entry;    /* of the first */
     struct slot_history history;
     struct vma vma, image_vma;
 };
@@ -107,6 +108,13 @@ static void ask_whether_steady(size_t unused)
     (void)plan_cache_may_be_steady(subject.call.start);
 }
 
+static void find_steady_plan(size_t unused)
+{
+    (void)unused;
+    struct steady_plan plan;
+    plan_cache_steady(subject.entry, &subject.anonymous, &plan);
+}
+
 static void ask_what_is_kept(size_t unused)
 {
     (void)unused;
@@ -183,13 +191,14 @@ static const struct item {
 } items[] = {
     {"may a rule allow the call (region_may_match)", match_call, 0, 0, 1},
     {"is it a timed turn (counters_timed_turn)", take_turn, 0, 0, 1},
-    {"cached: the plan (plan_cache_find)", find_plan, 0, CACHED, 1},
+    {"steady: the plan (plan_cache_steady)", find_steady_plan, 0, STEADY, 1},
+    {"anew, cached: the plan (plan_cache_find)", find_plan, 0, ANEW | CACHED, 1},
     {"steady: it may be (plan_cache_may_be_steady)", ask_whether_steady, 0, STEADY, 1},
     {"steady: what is kept (slot_serves)", ask_what_is_kept, 0, STEADY, 1},
     {"anew: the history is read (slot_read)", read_history, 0, ANEW, 1},
     {"anew: the policy opens, decides, closes", ask_policy, PAGES, ANEW, 1},
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
-    {"asked: the rule for the mapping (region_match)", match_mapping, 0, ASKED, 1},
+    {"anew, asked: the rule for the mapping (region_match)", match_mapping, 0, ANEW | ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
     {"a large vector is lent: anew from 10 dirty pages on, steady from 40", borrow_vector, 0, MANY, 1},
     {"whole: what was done is counted", count_call, 0, WHOLE, 1},
@@ -232,7 +241,7 @@ static void check_subject(void)
     uint32_t kept;
     slot_read(subject.call.start, &history);
     if (!region_may_match(&subject.rules, &subject.call) || history.kept != subject.history.kept ||
-        !plan_cache_may_be_steady(subject.call.start) || !slot_serves(subject.call.start, PAGES, 0, &kept) ||
+        !subject.entry || !slot_serves(subject.call.start, PAGES, 0, &kept) ||
         !plan_cache_find(&subject.anonymous, &plan) || !plan_cache_find(&subject.imaged, &plan) ||
         !image_find(&subject.image_vma, &image) || vma_check_unlocked(subject.call.start, PAGES * PAGE)) {
         errno = ENOENT;
@@ -280,6 +289,7 @@ static void make_subject(void)
     slot_write(subject.call.start, &subject.history, &replaced);
     remember_plan(&subject.anonymous, NULL);
     plan_cache_note_steady(&subject.anonymous, plan_cache_era(&subject.anonymous), STEADY_SCAN);
+    subject.entry = plan_cache_may_be_steady(subject.anonymous.start);
     remember_plan(&subject.imaged, &image);
     vma_query(subject.maps, subject.call.start, &subject.vma);
     check_subject();

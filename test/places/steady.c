@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const char cache[] = "any,vma=cache", cache_of_others[] = "any,max=1M;any,min=2M,vma=cache";
 
 enum { PAGES = 128, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
 
@@ -17,6 +20,7 @@ struct range {
     unsigned char *start;
     size_t image_from, image_end; /* pages */
     unsigned char seed;           /* of the image's content */
+    size_t shift;                 /* pages of the file that are not mapped, at its start */
 };
 
 /* Pages that are dirtied in each cycle: few, with one run across the end or the start of an image at page
@@ -38,26 +42,34 @@ static unsigned char *page_of(const struct range *range, size_t page)
 
 static unsigned char fresh(const struct range *range, size_t page)
 {
-    return page >= range->image_from && page < range->image_end ? (unsigned char)(range->seed + page) | 1 : 0;
+    bool image = page >= range->image_from && page < range->image_end;
+    return image ? (unsigned char)(range->seed + page + range->shift) | 1 : 0;
 }
 
-/* Over what is mapped there now. */
-static void map_image(struct range *range, unsigned char seed)
+/* A sealed file with a page more than are mapped of it. */
+static int image_of(const struct range *range, unsigned char seed)
 {
     static unsigned char content[PLACE_PAGE];
-    size_t length = (range->image_end - range->image_from) * PLACE_PAGE;
     int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    range->seed = seed;
-    for (size_t page = range->image_from; page < range->image_end; page++) {
-        memset(content, fresh(range, page), sizeof content);
+    for (size_t page = range->image_from; page < range->image_end + 1; page++) {
+        memset(content, (unsigned char)(seed + page) | 1, sizeof content);
         if (write(fd, content, sizeof content) != sizeof content)
             exit(CASE_FAILED);
     }
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) ||
-        mmap(page_of(range, range->image_from), length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
-             0) == MAP_FAILED)
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW))
         exit(CASE_FAILED);
-    close(fd);
+    return fd;
+}
+
+/* Over what is mapped there now. */
+static void map_image(struct range *range, int fd, unsigned char seed, size_t shift)
+{
+    size_t length = (range->image_end - range->image_from) * PLACE_PAGE;
+    range->seed = seed;
+    range->shift = shift;
+    if (mmap(page_of(range, range->image_from), length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+             (off_t)(shift * PLACE_PAGE)) == MAP_FAILED)
+        exit(CASE_FAILED);
 }
 
 static struct range map_range(size_t image_from, size_t image_end)
@@ -69,8 +81,11 @@ static struct range map_range(size_t image_from, size_t image_end)
     if (room == MAP_FAILED || mprotect(range.start, PAGES * PLACE_PAGE, PROT_READ | PROT_WRITE))
         exit(CASE_FAILED);
     madvise(range.start, PAGES * PLACE_PAGE, MADV_NOHUGEPAGE);
-    if (image_from < image_end)
-        map_image(&range, 100);
+    if (image_from < image_end) {
+        int fd = image_of(&range, 100);
+        map_image(&range, fd, 100, 0);
+        close(fd);
+    }
     for (size_t i = 0; i < PAGES; i++)
         all_pages[i] = i;
     for (size_t i = 0; i < PAGES / 2; i++)
@@ -176,9 +191,16 @@ static bool other_mappings(struct range *range, const struct habit *habit)
     size_t length = PAGES * PLACE_PAGE;
     dirty(range, habit);
     if (range->image_from < range->image_end) {
-        map_image(range, 50);
-        if (!reset(range) || !is_fresh(range, 0, PAGES) || !settle(range, habit))
-            return false;
+        /* To and fro between files and parts of them that the library knows by then. */
+        const int fd[] = {image_of(range, 50), image_of(range, 51)};
+        for (unsigned char i = 0; i < 8; i++) {
+            map_image(range, fd[(i + 1) / 2 % 2], 50 + (i + 1) / 2 % 2, i / 2 % 2);
+            dirty(range, habit);
+            if (!reset(range) || !is_fresh(range, 0, PAGES) || !settle(range, habit))
+                return false;
+        }
+        close(fd[0]);
+        close(fd[1]);
     }
     dirty(range, habit);
     if (munmap(page_of(range, 2), PLACE_PAGE) || reset(range) || errno != ENOMEM ||
@@ -196,12 +218,79 @@ static bool other_mappings(struct range *range, const struct habit *habit)
            settle(range, habit);
 }
 
+static long raw_call(long number, long a, long b, long c, long d)
+{
+    long result;
+    register long fourth __asm__("r10") = d;
+    register long fifth __asm__("r8") = -1;
+    register long sixth __asm__("r9") = 0;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+/* The same by system calls that nobody sees: of what was promised nothing, the kernel must be asked each
+ * time. */
+static bool unseen_protection(struct range *range, const struct habit *habit)
+{
+    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    dirty(range, habit);
+    return raw_call(SYS_mprotect, start, length, PROT_READ, 0) == 0 && reset(range) &&
+           is_fresh(range, 0, PAGES) &&
+           raw_call(SYS_mprotect, start, length, PROT_READ | PROT_WRITE, 0) == 0 && settle(range, habit);
+}
+
+static bool unseen_protection_of_a_part(struct range *range, const struct habit *habit)
+{
+    long part = (long)page_of(range, 2);
+    dirty(range, habit);
+    return raw_call(SYS_mprotect, part, PLACE_PAGE, PROT_NONE, 0) == 0 && reset(range) &&
+           raw_call(SYS_mprotect, part, PLACE_PAGE, PROT_READ | PROT_WRITE, 0) == 0 &&
+           is_fresh(range, 0, PAGES) && settle(range, habit);
+}
+
+static bool unseen_lock(struct range *range, const struct habit *habit)
+{
+    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    dirty(range, habit);
+    return raw_call(SYS_mlock, start, length, 0, 0) == 0 && !reset(range) && errno == EINVAL &&
+           page_of(range, 2)[9] == 0xee && raw_call(SYS_munlock, start, length, 0, 0) == 0 &&
+           settle(range, habit);
+}
+
+/* Zeroes where the image was, all over. */
+static bool unseen_mapping(struct range *range, const struct habit *habit)
+{
+    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    range->image_end = range->image_from;
+    if (raw_call(SYS_mmap, start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) !=
+        start)
+        return false;
+    dirty(range, habit);
+    return reset(range) && is_fresh(range, 0, PAGES) && settle(range, habit);
+}
+
+static bool unseen_hole(struct range *range, const struct habit *habit)
+{
+    dirty(range, habit);
+    return raw_call(SYS_munmap, (long)page_of(range, 2), PLACE_PAGE, 0, 0) == 0 && !reset(range) &&
+           errno == ENOMEM && is_fresh(range, 3, PAGES);
+}
+
 static int habits(size_t image_from, size_t image_end, const struct habit *habit)
 {
     static bool (*const happens[])(struct range *, const struct habit *) = {
-        other_pages, other_protection, in_child, other_mappings, guard_pages,
+        unseen_protection, unseen_protection_of_a_part,
+        unseen_lock,       unseen_mapping,
+        unseen_hole,       other_pages,
+        other_protection,  in_child,
+        other_mappings,    guard_pages,
     };
-    for (size_t i = 0; i < sizeof happens / sizeof *happens; i++) {
+    enum { UNSEEN = 5 };
+    bool promised = strcmp(getenv("KEEPWARM_REGIONS"), cache) == 0;
+    for (size_t i = promised ? UNSEEN : 0; i < sizeof happens / sizeof *happens; i++) {
         struct range range = map_range(image_from, image_end);
         EXPECT(settle(&range, habit));
         uint64_t served = counter("served"), real_calls = counter("real_calls"), scans = counter("scans"),
@@ -267,7 +356,6 @@ static int all_of_image_last(void)
 
 int main(int argc, char **argv)
 {
-    static const char cache[] = "any,vma=cache";
     static const struct place_case cases[] = {
         {"few_of_anonymous", cache, NULL, few_of_anonymous},
         {"few_of_image", cache, NULL, few_of_image},
@@ -279,7 +367,13 @@ int main(int argc, char **argv)
         {"all_of_image", cache, NULL, all_of_image},
         {"all_of_image_first", cache, NULL, all_of_image_first},
         {"all_of_image_last", cache, NULL, all_of_image_last},
+        {"few_of_anonymous_checked", "any", NULL, few_of_anonymous},
+        {"few_of_image_checked", "any", NULL, few_of_image},
         {"few_of_image_first_checked", "any", NULL, few_of_image_first},
+        {"few_of_image_last_checked", "any", NULL, few_of_image_last},
+        {"few_of_image_beside_a_promise", cache_of_others, NULL, few_of_image},
+        {"many_of_anonymous_checked", "any", NULL, many_of_anonymous},
+        {"all_of_image_checked", "any", NULL, all_of_image},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
 }

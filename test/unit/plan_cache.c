@@ -106,14 +106,19 @@ Test(plan_cache, says_that_calls_go_alike_until_they_do_not)
     cr_assert_eq(steady_of(&key), STEADY_NOT);
 }
 
-/* What is stored to with no question must be promised, and of nobody's doubt. */
-Test(plan_cache, only_promised_pieces_go_alike)
+/* What the kernel told once, or what was promised; but not what is only read in maps. */
+Test(plan_cache, what_is_in_doubt_goes_not_alike)
 {
     struct plan plan = plan_of(key.end, 3);
-    remember_plan(&plan);
-    note(STEADY_SCAN);
-    cr_assert_eq(steady_of(&key), STEADY_NOT);
-    plan.promised = plan.unconfirmed = true;
+    struct steady_plan found;
+    for (int promised = 0; promised < 2; promised++) {
+        plan.promised = promised;
+        remember_plan(&plan);
+        note(STEADY_SCAN);
+        cr_assert_eq(plan_cache_steady(plan_cache_may_be_steady(key.start), &key, &found), STEADY_SCAN);
+        cr_assert_eq(found.promised, promised);
+    }
+    plan.unconfirmed = true;
     remember_plan(&plan);
     note(STEADY_SCAN);
     cr_assert_eq(steady_of(&key), STEADY_NOT);
