@@ -10,26 +10,6 @@ static bool all_stand(const struct reset_piece *piece, unsigned count)
     return true;
 }
 
-/* As for a scan of any span (reset.c). */
-static inline void choose_categories(struct pagemap_scan *scan, const struct reset_piece *piece,
-                                     unsigned count)
-{
-    unsigned images = 0;
-    scan->file_end = 0;
-    for (unsigned i = 0; i < count; i++)
-        if (unlikely(!piece_is_anonymous(&piece[i]))) {
-            images++;
-            scan->file_end = piece[i].end;
-        }
-    scan->clean = CATEGORY_ZERO;
-    scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
-    if (unlikely(images != 0)) {
-        scan->clean = CATEGORY_FILE;
-        scan->asked |= images < count ? CATEGORY_ZERO : 0;
-    }
-    scan->complement = false;
-}
-
 /* Restores the part of a run that lies within this piece, where the run is a zero page's or reaches into the
    next piece, and cuts it off the run. False where the run is something else. */
 static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piece, uintptr_t start,
@@ -38,7 +18,6 @@ static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piec
     struct page_region part = {run->start, run->end < piece->end ? run->end : piece->end, 0};
     if (run->categories & ~(uint64_t)CATEGORY_ZERO || !run_is_within(&part, *from, piece->end))
         return false;
-    /* Where pieces are scanned as one, zero pages are reported: see reset.c. */
     if (!(run->categories && piece_is_anonymous(piece)))
         plain_restore_runs(piece, start, &part, &part + 1, from, piece->end, pages);
     *from = run->start = part.end;
@@ -83,7 +62,8 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     scan.end = piece[count - 1].end;
     scan.slice = 0;
     scan.regions = regions;
-    choose_categories(&scan, piece, count);
+    scan.complement = false;
+    pieces_choose_categories(piece, count, &scan);
     /* One page more than are expected: where there are more, the scan stops before the end. Zero pages may be
        reported too, and none knows how many. */
     int found = pagemap_next(&scan, likely(!(scan.asked & CATEGORY_ZERO)) ? dirty + 1 : UINT64_MAX);

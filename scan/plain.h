@@ -1,5 +1,7 @@
-/* Plain pieces: as far as the mapping is what the piece says, each page of them can be stored to with no more
-   questions. Inlined for what runs in every served call. */
+/* Pieces, what to ask of their pages, and the restore of plain ones: as far as the mapping is what such a
+   piece says, each page of it can be stored to with no more questions. Inlined into what runs in every served
+   call.
+ */
 #ifndef SCAN_PLAIN_H
 #define SCAN_PLAIN_H
 
@@ -29,6 +31,28 @@ static inline bool piece_is_plain(const struct reset_piece *piece, uintptr_t sta
 static inline bool piece_stands(const struct reset_piece *piece)
 {
     return piece_is_anonymous(piece) || image_stands(&piece->image);
+}
+
+/* Which pages of these pieces a scan passes over, and what it says of the others. In anonymous memory asking
+   for FILE reads every page's struct page: only when there is an image. Where pieces of both kinds are
+   scanned as one, zero pages are reported: they are clean in anonymous memory, but may be CoWed pages of a
+   file (KSM with use_zero_pages). */
+static inline __attribute__((always_inline)) void
+pieces_choose_categories(const struct reset_piece *piece, unsigned count, struct pagemap_scan *scan)
+{
+    unsigned images = 0;
+    scan->file_end = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (unlikely(!piece_is_anonymous(&piece[i]))) {
+            images++;
+            scan->file_end = piece[i].end;
+        }
+    scan->clean = CATEGORY_ZERO;
+    scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
+    if (unlikely(images != 0)) {
+        scan->clean = CATEGORY_FILE;
+        scan->asked |= images < count ? CATEGORY_ZERO : 0;
+    }
 }
 
 static inline void plain_copy(uintptr_t start, const char *from, size_t length)

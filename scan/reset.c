@@ -134,8 +134,7 @@ struct progress {
     unsigned forwarded_runs;
 };
 
-/* Restores one run's part in one piece. Where pieces are scanned as one, zero pages are reported: they are
-   clean in anonymous memory, but may be CoWed pages of a file (KSM with use_zero_pages). */
+/* Restores one run's part in one piece. */
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
@@ -244,29 +243,17 @@ static int images_stand(const struct reset_span *span)
     return 0;
 }
 
-/* Chooses what the scan asks, and says how what it finds is restored. In anonymous memory asking for FILE
-   reads every page's struct page: only when there is an image, or when the mapping is in doubt. */
+/* Chooses what the scan asks, and says how what it finds is restored. */
 static inline __attribute__((always_inline)) void choose_categories(struct progress *progress)
 {
     const struct reset_span *span = progress->span;
     struct pagemap_scan *scan = &progress->scan;
     uintptr_t start = span->start;
-    unsigned images = 0;
-    scan->file_end = 0;
     progress->plain = !(progress->account->audit | span->unconfirmed | span->streams);
-    for (unsigned i = 0; i < span->count; i++) {
-        const struct reset_piece *piece = &span->piece[i];
-        if (unlikely(!piece_is_anonymous(piece))) {
-            images++;
-            scan->file_end = piece->end;
-            progress->plain &= piece_is_plain(piece, start);
-        }
-        start = piece->end;
-    }
-    scan->asked = CATEGORY_SWAPPED | CATEGORY_HUGE;
-    scan->clean = images ? CATEGORY_FILE : CATEGORY_ZERO;
-    if (unlikely(images != 0) && images < span->count)
-        scan->asked |= CATEGORY_ZERO;
+    for (unsigned i = 0; i < span->count; start = span->piece[i++].end)
+        progress->plain &= piece_is_plain(&span->piece[i], start);
+    pieces_choose_categories(span->piece, span->count, scan);
+    /* The mapping is in doubt. */
     if (unlikely(span->unconfirmed))
         scan->asked |= CATEGORY_FILE;
     scan->complement = span->mostly_dirty;
