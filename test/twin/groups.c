@@ -40,7 +40,7 @@ static const struct group groups[] = {
     {"anon", 40, 2500, 7, "anon", "", ALL, FULL, PLACE_none, true, 3},
     {"files", 40, 2500, 7, "file=memfd:twin*;file=*/twin-*,keep=8K", "", ALL, FULL, PLACE_none, false, 2},
     {"range", 40, 2500, 7, SOME_SLOTS, "", POOL, FULL, PLACE_none, true, 2},
-    {"budget", 28, 2500, 7, "any", "budget=8K", POOL, FULL, PLACE_none, false, 2},
+    {"budget", 28, 2500, 7, "any", "budget=8K", POOL, FULL, PLACE_none, false, 1},
     {"restore", 45, 2500, 6, "any,policy=restore", "", ALL, FULL, PLACE_none, true, 3},
     {"scan", 45, 2500, 6, "any,policy=scan", "", ALL, FULL, PLACE_none, false, 3},
     {"forward", 10, 1500, 6, "any,policy=forward", "", POOL, FULL, PLACE_none, false, 0},
