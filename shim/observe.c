@@ -75,7 +75,7 @@ static uint8_t caller_name(uintptr_t address)
 
 static __attribute__((noinline)) uint8_t name_mapping(uintptr_t address)
 {
-    char path[2 * OBSERVED_NAME_SIZE]; /* it is cut there, but ` (deleted)` first */
+    char path[NAME_SHOWN]; /* a longer one is an error, and no part of it is told */
     struct vma vma;
     if (query_name(address, &vma, path, sizeof path))
         return observed_name("unknown");

@@ -11,7 +11,8 @@
 
 enum { PLAN_PIECES = 8 };
 
-/* A reset that goes as the last one did teaches nothing: between turns its cached plan alone answers it. */
+/* A reset that goes as the last one did teaches nothing: between turns its cached plan answers it
+   (steady.h). */
 enum steady {
     STEADY_NOT,
     STEADY_WHOLE, /* its pieces are written whole */

@@ -6,7 +6,7 @@
 #include "scan/plain.h"
 
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
-enum { GRANULE_BITS = 26, GRANULES = 64, PLANS_BITS = 8 };
+enum { GRANULE_BITS = 26, GRANULES = 64, SETS_BITS = 11, WAYS = 2 };
 
 static uint64_t granules[GRANULES];
 
@@ -52,12 +52,18 @@ struct plan_entry {
     } piece[CACHED_PIECES];
 };
 
-static struct plan_entry entries[1 << PLANS_BITS];
+static struct plan_entry entries[1 << SETS_BITS][WAYS];
 
-static struct plan_entry *place_of(uintptr_t start)
+/* Where a plan for calls that start there is, or would be. */
+static inline struct plan_entry *place_of(uintptr_t start)
 {
-    return &entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLANS_BITS)];
+    uint64_t hash = (start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - 1 - SETS_BITS);
+    struct plan_entry *set = entries[hash / WAYS];
+    if (likely(LOAD(set[0].start) == start))
+        return &set[0];
+    return LOAD(set[1].start) == start || hash % WAYS ? &set[1] : &set[0];
 }
+_Static_assert(WAYS == 2, "one more bit chooses which of them makes room");
 
 /* count: 8 bits, two flags, steady: 2 bits, matched: 32 bits. */
 enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, STEADY_SHIFT = 10, STEADY_MASK = 3 << STEADY_SHIFT };
@@ -208,20 +214,20 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
     STORE(entry->check, check_of_sum(sum));
 }
 
-INLINED const struct plan_entry *plan_cache_may_be_steady(uintptr_t start)
+INLINED struct plan_entry *plan_cache_may_be_steady(uintptr_t start)
 {
-    const struct plan_entry *entry = place_of(start);
+    struct plan_entry *entry = place_of(start);
     bool may_be = LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK;
     return likely(may_be) ? entry : NULL;
 }
 
-static bool can_be_steady(const struct plan_key *key, const struct plan *plan)
+bool plan_cache_can_be_steady(const struct plan_key *key, const struct plan *plan)
 {
     uintptr_t start = key->start;
     for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end)
         if (!piece_is_plain(&plan->piece[i], start))
             return false;
-    return !plan->unconfirmed;
+    return start == key->end && plan->count <= CACHED_PIECES && !plan->unconfirmed;
 }
 
 /* Rare, and its plan does not belong in the frame of a caller. */
@@ -229,8 +235,17 @@ __attribute__((noinline)) void plan_cache_note_steady(const struct plan_key *key
                                                       enum steady steady)
 {
     struct plan plan;
-    if (!plan_cache_find(key, &plan) || plan.era != era || !can_be_steady(key, &plan))
+    if (!plan_cache_find(key, &plan) || plan.era != era || !plan_cache_can_be_steady(key, &plan))
         return;
     plan.steady = (uint8_t)steady;
     plan_cache_remember(key, era, &plan);
+}
+
+void plan_cache_end_steady(struct plan_entry *entry, const struct plan_key *key)
+{
+    plan_cache_note_steady(key, plan_cache_era(key), STEADY_NOT);
+    /* Of another key, or out of date: without the flag it does not fit its check, and is no plan. */
+    uint64_t head = LOAD(entry->count_flags_matched);
+    if (head & STEADY_MASK)
+        STORE(entry->count_flags_matched, head & ~(uint64_t)STEADY_MASK);
 }

@@ -1,4 +1,6 @@
-/* For vma=cache: plans that are used again until a mapping call is seen that touches their range. */
+/* Plans that were made before. Of vma=cache rules they are used again until a mapping call is seen that
+   touches their range; of others they say how calls go alike (steady.h), and are to be confirmed
+   (plan_stands). */
 #ifndef SHIM_PLAN_CACHE_H
 #define SHIM_PLAN_CACHE_H
 
@@ -36,7 +38,7 @@ void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct 
 
 /* Where a plan is kept that may say how calls go which start there; or NULL. Two loads. */
 struct plan_entry;
-const struct plan_entry *plan_cache_may_be_steady(uintptr_t start);
+struct plan_entry *plan_cache_may_be_steady(uintptr_t start);
 
 /* What is needed of a plan that says how its calls go. */
 struct steady_plan {
@@ -55,5 +57,11 @@ enum steady plan_cache_steady(const struct plan_entry *entry, const struct plan_
 /* Changes what a cached plan of that era, all of whose pieces are plain, says there. A plan that another
    thread has remembered since, after a mapping call, is left alone. */
 void plan_cache_note_steady(const struct plan_key *key, uint64_t era, enum steady steady);
+
+/* A call of this key, for which that entry was found, went otherwise: it says nothing any more. */
+void plan_cache_end_steady(struct plan_entry *entry, const struct plan_key *key);
+
+/* Could the calls of this key go alike: can the pieces of its plan be stored to with no more questions? */
+bool plan_cache_can_be_steady(const struct plan_key *key, const struct plan *plan);
 
 #endif

@@ -297,23 +297,25 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->touched = 0;
 }
 
-/* Will the next call go the same way, and teach nothing? */
-static void note_steady(const struct service *service, const struct plan *plan, const struct work *work)
+/* Notes whether the next call will go the same way, and teach nothing. A scan that turns out to find
+   something else was in vain: let that happen once a turn at the most. */
+static void note_steady(const struct service *service, struct plan *plan, const struct work *work)
 {
     const struct slot_history *history = &service->history;
     bool settled = service->opening == OPEN_SERVE && history->state == SLOT_SERVE && !history->window &&
                    !history->gap_end && history->kept == service->before->kept &&
                    process.options.mode != MODE_VERIFY;
-    enum steady steady = settled ? steady_next(work, history->kept) : STEADY_NOT;
-    /* One that turns out not to be has cost a scan: let that happen on a turn at the most. */
+    struct plan_key key = plan_key_of(service->call, service->advice);
+    enum steady steady = settled ? steady_next(&key, work, history->kept) : STEADY_NOT;
     if (steady == STEADY_SCAN && plan->steady != STEADY_SCAN && !service->timed)
         steady = STEADY_NOT;
-    if (likely(steady == plan->steady))
+    if (likely(steady == plan->steady) && likely(plan->promised || !service->timed))
         return;
-    struct plan_key key = plan_key_of(service->call, service->advice);
-    if (!plan->promised)
+    plan->steady = (uint8_t)steady;
+    if (steady != STEADY_NOT && !plan->promised)
         plan_cache_remember(&key, plan->era, plan);
-    plan_cache_note_steady(&key, plan->era, steady);
+    else
+        plan_cache_note_steady(&key, plan->era, steady);
 }
 
 static long serve(struct service *service, struct plan *plan)
@@ -419,7 +421,7 @@ static __attribute__((noinline)) long answer_call(const struct judged *judged, s
 static __attribute__((noinline, cold)) void begin_anew(struct judged *judged, int advice)
 {
     struct plan_key key = plan_key_of(&judged->call, advice);
-    plan_cache_note_steady(&key, plan_cache_era(&key), STEADY_NOT);
+    plan_cache_end_steady(judged->steady, &key);
     judged->epoch = state_fork_epoch();
     slot_read(judged->call.start, &judged->history);
 }

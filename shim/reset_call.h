@@ -17,9 +17,8 @@
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
     struct call call;
-    bool turn; /* counters_timed_turn: one of few, on which things are measured */
-    const struct plan_entry
-        *steady;                 /* by which it may go as the last one did (steady.h); or NULL, and then: */
+    bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
+    struct plan_entry *steady;   /* by which it may go as the last one did (steady.h); or NULL, and then: */
     uint32_t epoch;              /* of forks, when it began */
     struct slot_history history; /* of its range, as it was read */
 };

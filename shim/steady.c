@@ -59,12 +59,11 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
     return true;
 }
 
-enum steady steady_next(const struct work *work, uint64_t kept)
+enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept)
 {
     const struct reset_account *account = &work->account;
-    const struct plan *plan = work->plan;
     uint64_t pages = pages_of(work->call);
-    if (account->real_calls || !work->served || plan->unconfirmed || plan->count > CACHED_PIECES ||
+    if (account->real_calls || !work->served || !plan_cache_can_be_steady(key, work->plan) ||
         !keeping_is_at_ease())
         return STEADY_NOT;
     if (account->scans == 0)

@@ -9,14 +9,16 @@
 
 #include "shim/plan.h"
 
-struct judged; /* reset_call.h */
-struct work;   /* carry_out.h */
+struct judged;   /* reset_call.h */
+struct plan_key; /* plan_cache.h */
+struct work;     /* carry_out.h */
 
 /* Resets and counts a call that judged calls steady. False where it turns out to be another one: it is then
    to be answered anew. Signal-safe. Stack: 1.4 KiB. */
 bool steady_answer(const struct judged *judged, int advice);
 
-/* How will the call after this one go, which was carried out and after which its range kept so many pages? */
-enum steady steady_next(const struct work *work, uint64_t kept);
+/* How will the call after this one go, which was carried out and after which its range keeps so many pages?
+ */
+enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept);
 
 #endif

@@ -106,6 +106,39 @@ Test(plan_cache, says_that_calls_go_alike_until_they_do_not)
     cr_assert_eq(steady_of(&key), STEADY_NOT);
 }
 
+/* A call for which an entry was found that is another call's ends what it says, or each call from there would
+   try it again. */
+Test(plan_cache, what_was_tried_in_vain_is_not_tried_again)
+{
+    struct plan plan = plan_of(key.end, 3);
+    struct plan_key other = key;
+    other.end -= 4096;
+    for (int own = 0; own < 2; own++) {
+        remember_plan(&plan);
+        note(STEADY_SCAN);
+        plan_cache_end_steady(plan_cache_may_be_steady(key.start), own ? &key : &other);
+        cr_assert_null(plan_cache_may_be_steady(key.start));
+        cr_assert_eq(is_known(&key), own, "a plan of this key is kept, another is no plan any more");
+    }
+}
+
+/* As many as a pool has slots. */
+Test(plan_cache, a_thousand_ranges_have_their_plans)
+{
+    enum { RANGES = 1000 };
+    struct plan_key range = key;
+    unsigned known = 0;
+    for (int round = 0; round < 2; round++)
+        for (uintptr_t i = 0; i < RANGES; i++) {
+            range.start = key.start + i * (MIB / 2);
+            range.end = range.start + MIB / 2;
+            known += round && is_known(&range);
+            if (!round)
+                remember(&range);
+        }
+    cr_assert_gt(known, RANGES * 9 / 10);
+}
+
 /* What the kernel told once, or what was promised; but not what is only read in maps. */
 Test(plan_cache, what_is_in_doubt_goes_not_alike)
 {
