@@ -2,14 +2,6 @@
 
 #include "scan/plain.h"
 
-static bool all_stand(const struct reset_piece *piece, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (!piece_stands(&piece[i]))
-            return false;
-    return true;
-}
-
 /* Restores the part of a run that lies within this piece, where the run is a zero page's or reaches into the
    next piece, and cuts it off the run. False where the run is something else. */
 static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piece, uintptr_t start,
@@ -71,7 +63,7 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     bool again = false;
     if (likely(found >= 0 && scan.position == scan.end)) {
         uint64_t restored = restore(piece, count, start, regions, regions + found);
-        again = likely(restored == dirty) && likely(!scan.file_end || all_stand(piece, count));
+        again = likely(restored == dirty) && likely(!scan.file_end || pieces_stand(piece, count));
     }
     if (unlikely(regions != few))
         regions_release(&claim);
@@ -90,5 +82,5 @@ INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsig
             images = true;
         }
     }
-    return likely(!images) || all_stand(piece, count);
+    return likely(!images) || pieces_stand(piece, count);
 }

@@ -1,7 +1,5 @@
 /* Pieces, what to ask of their pages, and the restore of plain ones: as far as the mapping is what such a
-   piece says, each page of it can be stored to with no more questions. Inlined into what runs in every served
-   call.
- */
+   piece says, each page of it can be stored to with no more questions. Inlined into every served call. */
 #ifndef SCAN_PLAIN_H
 #define SCAN_PLAIN_H
 
@@ -31,6 +29,14 @@ static inline bool piece_is_plain(const struct reset_piece *piece, uintptr_t sta
 static inline bool piece_stands(const struct reset_piece *piece)
 {
     return piece_is_anonymous(piece) || image_stands(&piece->image);
+}
+
+static inline bool pieces_stand(const struct reset_piece *piece, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!piece_stands(&piece[i]))
+            return false;
+    return true;
 }
 
 /* Which pages of these pieces a scan passes over, and what it says of the others. In anonymous memory asking

@@ -237,10 +237,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
 
 static int images_stand(const struct reset_span *span)
 {
-    for (unsigned i = 0; i < span->count; i++)
-        if (!piece_stands(&span->piece[i]))
-            return -ESTALE;
-    return 0;
+    return pieces_stand(span->piece, span->count) ? 0 : -ESTALE;
 }
 
 /* Chooses what the scan asks, and says how what it finds is restored. */

@@ -10,6 +10,7 @@
 #include "shim/observations.h"
 #include "shim/plan.h"
 #include "shim/policy.h"
+#include "shim/reset_call.h"
 #include "shim/state.h"
 
 /* ---- time ---- */
@@ -317,8 +318,7 @@ __attribute__((noinline)) long observe_call(const struct call *call, size_t leng
     if (probe && look.count)
         measure_fault(look.piece[0].key);
     count(COUNTER_forward_ns, call_ns);
-    count_real_call(look.count ? REASON_observing : REASON_no_rule,
-                    result == 0 ? (call->end - call->start) / PAGE : 0);
+    count_real_call(look.count ? REASON_observing : REASON_no_rule, result == 0 ? call_pages(call) : 0);
     count_rules(look.matched, 0, look.matched);
     return result;
 }

@@ -21,11 +21,6 @@
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
 #define USER_END ((uintptr_t)1 << 56)
 
-static uint64_t pages_of(const struct call *call)
-{
-    return (call->end - call->start) / PAGE;
-}
-
 void reset_count_forwarded(enum reason reason, size_t length, long result)
 {
     count_real_call(reason, result == 0 ? prim_pages(length) : 0);
@@ -132,7 +127,7 @@ static void recall(struct service *service)
 {
     struct slot_history *history = &service->history;
     *history = *service->before;
-    history->pages = slot_pages(pages_of(service->call));
+    history->pages = slot_pages(call_pages(service->call));
     service->behind = slot_kept_behind(service->before, history->pages);
     if (unlikely(service->behind))
         history->kept -= service->behind;
@@ -187,7 +182,7 @@ static __attribute__((cold)) long give_back(struct service *service, struct work
     work->served = 0;
     work->first_decline = why;
     work->account.real_calls++;
-    work->account.pages_forwarded += pages_of(service->call);
+    work->account.pages_forwarded += call_pages(service->call);
     return prim_madvise(service->call->start, service->length, service->advice);
 }
 
@@ -238,7 +233,7 @@ static __attribute__((cold)) long look_around(struct service *service, struct wo
 {
     enum { ENOUGH = 1024 };
     const struct call *call = service->call;
-    uint64_t pages = pages_of(call);
+    uint64_t pages = call_pages(call);
     bool is_long = policy_window(pages, 1) < pages;
     struct pagemap_found found;
     if (service->opening != OPEN_LOOK && !is_long)
@@ -331,7 +326,7 @@ static long serve(struct service *service, struct plan *plan)
         return forward_all(service, REASON_policy);
     }
     if (unlikely(service->history.window != 0))
-        plan_trim(plan, call->start + policy_window(pages_of(call), service->history.window) * PAGE);
+        plan_trim(plan, call->start + policy_window(call_pages(call), service->history.window) * PAGE);
     if (unlikely(service->history.gap_end != 0))
         plan_cut(plan, call->start, call->start + (uintptr_t)service->history.gap_start * PAGE,
                  call->start + (uintptr_t)service->history.gap_end * PAGE);
@@ -351,7 +346,7 @@ static long serve(struct service *service, struct plan *plan)
     if (unlikely(service->timed) && (service->history.window || service->history.gap_end))
         policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
-    keeping_take_over(call->start, pages_of(call), service->timed);
+    keeping_take_over(call->start, call_pages(call), service->timed);
     count_work(&work, service->matched);
     note_steady(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)

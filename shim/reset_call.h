@@ -14,6 +14,11 @@
 #include "shim/statistics.h"
 #include "shim/steady.h"
 
+static inline uint64_t call_pages(const struct call *call)
+{
+    return (call->end - call->start) / PAGE;
+}
+
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
     struct call call;

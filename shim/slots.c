@@ -48,9 +48,7 @@ static inline struct entry *entry_of(uintptr_t start)
     return NULL;
 }
 
-/* What the first word says of what is kept, of how many pages, and under which rule: of the other fields
- * nothing.
- */
+/* What the first word says: kept, pages and rule, and of the other fields nothing. */
 static inline struct slot_history kept_of(uint64_t first)
 {
     struct slot_history history = {0};

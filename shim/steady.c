@@ -10,11 +10,6 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 
-static uint64_t pages_of(const struct call *call)
-{
-    return (call->end - call->start) / PAGE;
-}
-
 static inline __attribute__((always_inline)) bool scan_again(const struct judged *judged,
                                                              const struct steady_plan *plan, uint32_t kept)
 {
@@ -40,7 +35,7 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
     struct steady_plan plan;
     enum steady steady = plan_cache_steady(judged->steady, &key, &plan);
     uint32_t kept;
-    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, pages_of(call), plan.rule, &kept) ||
+    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, call_pages(call), plan.rule, &kept) ||
                  !keeping_is_at_ease()))
         return false;
     if (!plan.promised && unlikely(!plan_stands(call, advice, plan.piece, plan.count)))
@@ -50,7 +45,7 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
             return false;
     } else {
         /* A real call in between has left nothing of it kept. */
-        if (unlikely(kept != pages_of(call) || state_has_guards() ||
+        if (unlikely(kept != call_pages(call) || state_has_guards() ||
                      !again_whole(call->start, plan.piece, plan.count)))
             return false;
         count_served(0, 0, kept);
@@ -62,7 +57,7 @@ __attribute__((noinline)) bool steady_answer(const struct judged *judged, int ad
 enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept)
 {
     const struct reset_account *account = &work->account;
-    uint64_t pages = pages_of(work->call);
+    uint64_t pages = call_pages(work->call);
     if (account->real_calls || !work->served || !plan_cache_can_be_steady(key, work->plan) ||
         !keeping_is_at_ease())
         return STEADY_NOT;

@@ -17,8 +17,7 @@ struct work;     /* carry_out.h */
    to be answered anew. Signal-safe. Stack: 1.4 KiB. */
 bool steady_answer(const struct judged *judged, int advice);
 
-/* How will the call after this one go, which was carried out and after which its range keeps so many pages?
- */
+/* How will the next call go? This one was carried out, and its range keeps so many pages. */
 enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept);
 
 #endif
