@@ -108,12 +108,7 @@ static int one_hot_among_many_cold(void)
 
 static void unmap_unseen(void *start, size_t length)
 {
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(SYS_munmap), "D"(start), "S"(length)
-                     : "rcx", "r11", "memory");
-    if (result)
+    if (raw_call(SYS_munmap, (long)start, (long)length, 0, 0))
         exit(CASE_FAILED);
 }
 

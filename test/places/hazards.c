@@ -297,12 +297,7 @@ static int unseen_protection_without_procmap_query(void)
     unsigned char *memory = dirty_memory(length);
     EXPECT(is_written_whole(memory));
     make_dirty(memory, length);
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"((long)SYS_mprotect), "D"(memory), "S"(length), "d"((long)PROT_READ)
-                     : "rcx", "r11", "memory");
-    EXPECT(result == 0);
+    EXPECT(raw_call(SYS_mprotect, (long)memory, (long)length, PROT_READ, 0) == 0);
     for (int i = 0; i < 3; i++)
         EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length));
     return CASE_PASSED;
@@ -314,17 +309,12 @@ static int promised_memory_that_is_gone(void)
 {
     size_t length = 200 * PLACE_PAGE;
     unsigned char *memory = dirty_memory(length);
-    long result;
     for (int i = 0; i < 50; i++) {
         EXPECT(madvise(memory, length, MADV_DONTNEED) == 0 && is_zero(memory, length));
         make_dirty(memory, length);
     }
     EXPECT(counter("served") == 50);
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(SYS_munmap), "D"(memory + length / 2), "S"((size_t)PLACE_PAGE)
-                     : "rcx", "r11", "memory");
-    EXPECT(result == 0);
+    EXPECT(raw_call(SYS_munmap, (long)memory + (long)length / 2, PLACE_PAGE, 0, 0) == 0);
     madvise(memory, length, MADV_DONTNEED);
     EXPECT(is_zero(memory, length / 2));
     EXPECT(is_zero(memory + length / 2 + PLACE_PAGE, length / 2 - PLACE_PAGE));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,11 +179,7 @@ static void fork_and_drop(int signal_number)
         while (!*dropped)
             continue;
     } else {
-        long result;
-        __asm__ volatile("syscall"
-                         : "=a"(result)
-                         : "a"(28L), "D"(wide), "S"((long)WIDE), "d"((long)MADV_DONTNEED)
-                         : "rcx", "r11", "memory");
+        raw_call(SYS_madvise, (long)wide, WIDE, MADV_DONTNEED, 0);
         *dropped = 1;
     }
 }

@@ -37,6 +37,10 @@ bool is_served(void);
 /* Answered right, but by the real call, for this reason? */
 bool is_declined(const char *reason);
 
+/* A system call that no interposed symbol sees, or -errno. Its last arguments are those of a mapping of no
+   file: -1 and 0. */
+long raw_call(long number, long a, long b, long c, long d);
+
 #define EXPECT(condition)                                                                                    \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \

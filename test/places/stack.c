@@ -87,28 +87,27 @@ static int anonymous(void)
     return report("1024 pages", use);
 }
 
-/* Until slices, and pairs of them, have ended in some of the resets. */
-static int in_turns(void)
+/* The most that resets use until slices, and pairs of them, have ended in some of them. */
+static size_t most_use_in_turns(size_t pages, size_t stride)
 {
-    unsigned char *memory = dirty_memory(8 * PLACE_PAGE);
+    unsigned char *memory = dirty_memory(pages * PLACE_PAGE);
     size_t most = 0;
     while (counter("served") < 20000 || counter("declined.off_arm") < 20000) {
-        size_t use = most_use(memory, 8 * PLACE_PAGE, PLACE_PAGE, true);
+        size_t use = most_use(memory, pages * PLACE_PAGE, stride * PLACE_PAGE, true);
         most = use > most ? use : most;
     }
-    return report("mode=ab", most);
+    return most;
 }
 
-/* Resets that go as the one before did, and the slices of mode=ab. */
+static int in_turns(void)
+{
+    return report("mode=ab", most_use_in_turns(8, 1));
+}
+
+/* Most go as the one before did. */
 static int steady(void)
 {
-    unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
-    size_t most = 0;
-    while (counter("served") < 20000 || counter("declined.off_arm") < 20000) {
-        size_t use = most_use(memory, 64 * PLACE_PAGE, 13 * PLACE_PAGE, true);
-        most = use > most ? use : most;
-    }
-    return report("5 of 64 pages, mode=ab", most);
+    return report("5 of 64 pages, mode=ab", most_use_in_turns(64, 13));
 }
 
 static struct iovec one_range;

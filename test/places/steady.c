@@ -218,19 +218,6 @@ static bool other_mappings(struct range *range, const struct habit *habit)
            settle(range, habit);
 }
 
-static long raw_call(long number, long a, long b, long c, long d)
-{
-    long result;
-    register long fourth __asm__("r10") = d;
-    register long fifth __asm__("r8") = -1;
-    register long sixth __asm__("r9") = 0;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
 /* The same by system calls that nobody sees: of what was promised nothing, the kernel must be asked each
  * time. */
 static bool unseen_protection(struct range *range, const struct habit *habit)
