@@ -11,9 +11,11 @@ static struct {
     uint32_t next_block;                   /* that no thread has yet */
 } state;
 
+enum { LAST_BLOCK = COUNTER_BLOCKS - 1 };
+
 /* initial-exec: no call to __tls_get_addr, which may allocate. */
 #define THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
-static THREAD_LOCAL uint32_t thread_block; /* 1 + index; 0: not yet given */
+static THREAD_LOCAL struct counters *thread_block; /* NULL: not yet given */
 static THREAD_LOCAL uint32_t thread_turn;
 static uint32_t first_turns; /* given to threads */
 
@@ -27,9 +29,14 @@ static inline struct own own_block(void)
 {
     if (unlikely(!thread_block)) {
         uint32_t given = __atomic_fetch_add(&state.next_block, 1, __ATOMIC_RELAXED);
-        thread_block = given < COUNTER_BLOCKS ? given + 1 : COUNTER_BLOCKS;
+        thread_block = &state.block[given < LAST_BLOCK ? given : LAST_BLOCK];
     }
-    return (struct own){&state.block[thread_block - 1], thread_block == COUNTER_BLOCKS};
+    return (struct own){thread_block, thread_block == &state.block[LAST_BLOCK]};
+}
+
+static inline void count_here(uint64_t *to, uint64_t amount)
+{
+    __asm__("addq %1, %0" : "+m"(*to) : "er"(amount) : "cc");
 }
 
 static inline void add(struct own own, uint64_t *to, uint64_t amount)
@@ -37,7 +44,7 @@ static inline void add(struct own own, uint64_t *to, uint64_t amount)
     if (unlikely(own.shared))
         __atomic_fetch_add(to, amount, __ATOMIC_RELAXED);
     else
-        __asm__("addq %1, %0" : "+m"(*to) : "r"(amount) : "cc");
+        count_here(to, amount);
 }
 
 void count(enum counter counter, uint64_t amount)
@@ -47,7 +54,7 @@ void count(enum counter counter, uint64_t amount)
         add(own, &own.block->counter[counter], amount);
 }
 
-INLINED void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored)
+void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored)
 {
     struct own own = own_block();
     add(own, &own.block->counter[COUNTER_served], 1);
@@ -72,7 +79,7 @@ void count_real_call(enum reason reason, uint64_t pages)
     add(own, &own.block->declined[reason], 1);
 }
 
-INLINED void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
+void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
 {
     struct own own = own_block();
     for (uint32_t left = matched; left; left &= left - 1) {
@@ -83,6 +90,28 @@ INLINED void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)
         if (forwarded >> i & 1)
             add(own, &own.block->rule[i].forwarded, 1);
     }
+}
+
+INLINED void count_steady(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored, uint32_t rules)
+{
+    struct own own = own_block();
+    if (unlikely(own.shared)) {
+        count_served(scans, pages_scanned, pages_restored);
+        count_rules(rules, rules, 0);
+        return;
+    }
+    count_here(&own.block->counter[COUNTER_served], 1);
+    if (scans) {
+        count_here(&own.block->counter[COUNTER_scans], scans);
+        count_here(&own.block->counter[COUNTER_pages_scanned], pages_scanned);
+    }
+    count_here(&own.block->counter[COUNTER_pages_restored], pages_restored);
+    do {
+        struct rule_counters *rule = &own.block->rule[__builtin_ctz(rules)];
+        count_here(&rule->matched, 1);
+        count_here(&rule->served, 1);
+        rules &= rules - 1;
+    } while (unlikely(rules));
 }
 
 void count_kept(unsigned rule, int64_t delta)
@@ -143,11 +172,23 @@ uint64_t counters_calls(void)
 
 /* Threads begin at different turns: a program of threads that make one call each would else have all its
    calls measured. And turns come irregularly: ranges that are reset in rotation would else never have one. */
+INLINED bool counters_turn_is_due(void)
+{
+    return thread_turn * 0x9e3779b1U < UINT32_MAX / TIMED_TURNS;
+}
+
+INLINED void counters_turn_is_over(void)
+{
+    thread_turn++;
+}
+
 bool counters_timed_turn(void)
 {
     if (unlikely(!thread_turn))
         thread_turn = 1 + __atomic_fetch_add(&first_turns, 1, __ATOMIC_RELAXED) * 7919;
-    return thread_turn++ * 0x9e3779b1U < UINT32_MAX / TIMED_TURNS;
+    bool due = counters_turn_is_due();
+    counters_turn_is_over();
+    return due;
 }
 
 void counters_clear(void)
@@ -160,7 +201,7 @@ void counters_clear(void)
 unsigned counters_block(const struct counters **block)
 {
     *block = own_block().block;
-    return thread_block - 1;
+    return (unsigned)(thread_block - state.block);
 }
 
 const char *counter_name(enum counter counter)

@@ -65,6 +65,9 @@ void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded); /* bit 
 /* A served call, and what it did. */
 void count_served(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored);
 
+/* Both, of a call that rules, at least one, served alone. */
+void count_steady(uint64_t scans, uint64_t pages_scanned, uint64_t pages_restored, uint32_t rules);
+
 /* Bytes that resets left resident, by rule; delta may be negative. */
 void count_kept(unsigned rule, int64_t delta);
 
@@ -82,6 +85,11 @@ uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak);
 /* True for about one call in 32 of each thread: what is done now and then is done there. */
 bool counters_timed_turn(void);
 enum { TIMED_TURNS = 32 };
+
+/* The same in two parts: would counters_timed_turn say so, or is it the thread's first? And: it was not, and
+   the next call is another. */
+bool counters_turn_is_due(void);
+void counters_turn_is_over(void);
 
 /* In a fork child: starts again from nothing. */
 void counters_clear(void);

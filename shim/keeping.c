@@ -23,6 +23,7 @@ enum {
 
 static struct {
     uint64_t budget, reclaimable_from; /* bytes */
+    uint64_t easy_below;               /* bytes kept: less than half of the one, and not past the other */
     struct memory_group group;
     bool heed_pressure;
     uint64_t asked, pressure_until; /* ms; 0: never */
@@ -47,6 +48,9 @@ void keeping_start(const struct options *options)
     state.budget =
         options->budget_percent ? state.group.limit / 100 * options->budget_percent : options->budget;
     state.reclaimable_from = state.group.limited ? state.group.limit / RECLAIMABLE_SHARE : UINT64_MAX;
+    state.easy_below = state.budget > 2 ? state.budget / 2 : 1;
+    if (state.easy_below > state.reclaimable_from)
+        state.easy_below = state.reclaimable_from + 1;
     state.heed_pressure = options->pressure;
 }
 
@@ -186,8 +190,8 @@ uint64_t keeping_room(struct slot_history *history)
 
 INLINED bool keeping_is_at_ease(void)
 {
-    return !is_half_spent() && !__atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED) &&
-           !keeping_should_be_reclaimable();
+    return counters_kept_total() < state.easy_below &&
+           !__atomic_load_n(&state.pressure_until, __ATOMIC_RELAXED);
 }
 
 bool keeping_little(void)
