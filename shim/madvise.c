@@ -13,6 +13,7 @@
 #include "shim/stack_room.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
+#include "shim/steady.h"
 
 static bool is_reset(int advice)
 {
@@ -54,15 +55,31 @@ static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t
     return result;
 }
 
-long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
+static __attribute__((noinline)) long answer_anew(uintptr_t start, size_t length, int advice,
+                                                  uintptr_t caller)
 {
     return answer(start, length, advice, caller);
+}
+
+long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
+{
+    if (is_reset(advice) && likely(steady_call(start, length, advice, caller)))
+        return 0;
+    return answer_anew(start, length, advice, caller);
+}
+
+static __attribute__((noinline)) int madvise_anew(void *address, size_t length, int advice)
+{
+    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
+    return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
 }
 
 int madvise_apart(void *address, size_t length, int advice)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
+    if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller)))
+        return 0;
+    return madvise_anew(address, length, advice);
 }
 
 long madvise_over_stack(long result, size_t length, int advice)
@@ -159,7 +176,7 @@ static __attribute__((noinline)) bool reset_vector(const struct iovec *vector, s
     *result = 0;
     for (size_t i = 0; i < count; i++) {
         long error = copy_chunk(vector + i, 1, &range)
-                         ? reset_call((uintptr_t)range.iov_base, range.iov_len, advice, caller)
+                         ? answer_madvise((uintptr_t)range.iov_base, range.iov_len, advice, caller)
                          : -EFAULT;
         if (error < 0) {
             *result = *result ? *result : error;

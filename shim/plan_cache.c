@@ -34,34 +34,51 @@ void plan_cache_forget_all(void)
 
 INLINED uint64_t plan_cache_era(const struct plan_key *key)
 {
-    uint64_t era = 0;
-    unsigned touched = granule_count(key->start, key->end);
-    for (unsigned i = 0; i < touched; i++)
-        era += __atomic_load_n(&granules[((key->start >> GRANULE_BITS) + i) % GRANULES], __ATOMIC_ACQUIRE);
+    uintptr_t at = key->start >> GRANULE_BITS, last = (key->end - 1) >> GRANULE_BITS;
+    uint64_t era = __atomic_load_n(&granules[at % GRANULES], __ATOMIC_ACQUIRE);
+    if (unlikely(last - at >= GRANULES))
+        last = at + GRANULES - 1;
+    while (unlikely(at < last))
+        era += __atomic_load_n(&granules[++at % GRANULES], __ATOMIC_ACQUIRE);
     return era;
 }
 
 #define LOAD(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 #define STORE(word, value) __atomic_store_n(&(word), value, __ATOMIC_RELAXED)
 
-/* One plan as words. check ties them together: words of two writers do not fit, and then it is no entry. */
+/* One plan as words: what a plan of one piece has to say is one cache line. version is odd while they are
+   written, which is left undone where it is odd already. A writer that never comes back (a fork or a
+   siglongjmp in its midst) leaves one entry that is no plan. */
 struct plan_entry {
-    uint64_t check, start, end, era, callers_advice, count_flags_matched;
+    uint64_t version, start, end, era, callers_advice, count_flags_matched;
     struct packed_piece {
-        uint64_t end, offset, rule_slot_generation;
+        uint64_t rule_slot_generation, offset;
     } piece[CACHED_PIECES];
-};
+    uint64_t first_end; /* of the first piece of two; the last ends where the plan does */
+} __attribute__((aligned(64)));
+_Static_assert(CACHED_PIECES == 2, "one end is not the plan's");
 
 static struct plan_entry entries[1 << SETS_BITS][WAYS];
 
-/* Where a plan for calls that start there is, or would be. */
-static inline struct plan_entry *place_of(uintptr_t start)
+static inline uint64_t hash_of(uintptr_t start)
 {
-    uint64_t hash = (start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - 1 - SETS_BITS);
-    struct plan_entry *set = entries[hash / WAYS];
-    if (likely(LOAD(set[0].start) == start))
-        return &set[0];
-    return LOAD(set[1].start) == start || hash % WAYS ? &set[1] : &set[0];
+    return (start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - 1 - SETS_BITS);
+}
+
+/* The plan for calls that start there, or NULL. Which way it is in cannot be foreseen: no branch asks. */
+static inline struct plan_entry *entry_of(uintptr_t start)
+{
+    struct plan_entry *set = entries[hash_of(start) / WAYS];
+    struct plan_entry *entry = set + (LOAD(set[0].start) != start);
+    return likely(LOAD(entry->start) == start) ? entry : NULL;
+}
+
+/* Where it is, or would be. */
+static struct plan_entry *place_of(uintptr_t start)
+{
+    struct plan_entry *entry = entry_of(start);
+    uint64_t hash = hash_of(start);
+    return entry ? entry : &entries[hash / WAYS][hash % WAYS];
 }
 _Static_assert(WAYS == 2, "one more bit chooses which of them makes room");
 
@@ -73,26 +90,19 @@ static uint64_t callers_and_advice(const struct plan_key *key)
     return (uint64_t)key->callers << 32 | (uint32_t)key->advice;
 }
 
-/* Products that do not wait for one another: 20 ns less than a chain of them. */
-static inline uint64_t check_of_call(const struct plan_key *key, uint64_t era, uint64_t count_flags_matched)
+static bool write_begin(struct plan_entry *entry)
 {
-    return key->start * 0xf2a74de452e6b439 + key->end * 0x6513270e269e0d37 + era * 0x0c5c7fd0a6a3a451 +
-           callers_and_advice(key) * 0xd23f0824128b2f33 + count_flags_matched * 0x1818e811892f902b;
+    uint64_t version = LOAD(entry->version);
+    if (version & 1 || !__atomic_compare_exchange_n(&entry->version, &version, version + 1, false,
+                                                    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    return true;
 }
 
-static inline uint64_t check_of_piece(unsigned i, uint64_t end, uint64_t offset,
-                                      uint64_t rule_slot_generation)
+static void write_end(struct plan_entry *entry)
 {
-    static const uint64_t odd[CACHED_PIECES][3] = {
-        {0x9531985d5d9dc9f9, 0xe8e25d940ed90475, 0x36f675cc81e74ef5},
-        {0x1600a35a099950d9, 0x6b0d549b6f03675b, 0x3d9c172411e20b8f},
-    };
-    return end * odd[i][0] + offset * odd[i][1] + rule_slot_generation * odd[i][2];
-}
-
-static inline uint64_t check_of_sum(uint64_t sum)
-{
-    return sum ^ sum >> 31;
+    __atomic_store_n(&entry->version, LOAD(entry->version) + 1, __ATOMIC_RELEASE);
 }
 
 /* rule: 8 bits, image slot: 16 bits, generation: 32 bits. */
@@ -114,8 +124,8 @@ static bool unpack_image(uint64_t word, struct image *image)
 
 static inline bool is_for(const struct plan_entry *entry, const struct plan_key *key, uint64_t era)
 {
-    return LOAD(entry->start) == key->start && LOAD(entry->end) == key->end &&
-           LOAD(entry->callers_advice) == callers_and_advice(key) && LOAD(entry->era) == era;
+    return !((LOAD(entry->start) ^ key->start) | (LOAD(entry->end) ^ key->end) |
+             (LOAD(entry->callers_advice) ^ callers_and_advice(key)) | (LOAD(entry->era) ^ era));
 }
 
 /* An entry's plan: its head, and its pieces' words and images. */
@@ -130,25 +140,28 @@ static inline __attribute__((always_inline)) bool read_entry(const struct plan_e
                                                              struct reset_piece piece[CACHED_PIECES],
                                                              struct unpacked *found)
 {
-    uint64_t era = plan_cache_era(key), head = LOAD(entry->count_flags_matched);
-    uint64_t sum = check_of_call(key, era, head);
-    unsigned count = head & 255;
-    if (unlikely(!is_for(entry, key, era) || count > CACHED_PIECES))
+    uint64_t version = __atomic_load_n(&entry->version, __ATOMIC_ACQUIRE);
+    found->era = plan_cache_era(key);
+    found->head = LOAD(entry->count_flags_matched);
+    found->count = found->head & 255;
+    if (unlikely(!is_for(entry, key, found->era) || found->count - 1 >= CACHED_PIECES))
         return false;
-    for (unsigned i = 0; i < count; i++) {
-        piece[i].end = LOAD(entry->piece[i].end);
+    piece[0].end = key->end;
+    piece[1].end = key->end;
+    if (unlikely(found->count > 1))
+        piece[0].end = LOAD(entry->first_end);
+#pragma GCC unroll 2
+    for (unsigned i = 0; i < found->count; i++) {
         piece[i].offset = LOAD(entry->piece[i].offset);
         found->answers[i] = LOAD(entry->piece[i].rule_slot_generation);
-        sum += check_of_piece(i, piece[i].end, piece[i].offset, found->answers[i]);
     }
-    if (unlikely(check_of_sum(sum) != LOAD(entry->check)))
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (unlikely(version & 1 || LOAD(entry->version) != version))
         return false;
-    for (unsigned i = 0; i < count; i++)
+#pragma GCC unroll 2
+    for (unsigned i = 0; i < found->count; i++)
         if (unlikely(!unpack_image(found->answers[i], &piece[i].image)))
             return false;
-    found->era = era;
-    found->head = head;
-    found->count = count;
     return true;
 }
 
@@ -160,7 +173,8 @@ static inline enum steady steady_of(uint64_t head)
 INLINED bool plan_cache_find(const struct plan_key *key, struct plan *plan)
 {
     struct unpacked found;
-    if (unlikely(!read_entry(place_of(key->start), key, plan->piece, &found)))
+    const struct plan_entry *entry = entry_of(key->start);
+    if (!entry || unlikely(!read_entry(entry, key, plan->piece, &found)))
         return false;
     plan->count = found.count;
     plan->unconfirmed = found.head & UNCONFIRMED;
@@ -189,36 +203,34 @@ INLINED enum steady plan_cache_steady(const struct plan_entry *entry, const stru
 
 void plan_cache_remember(const struct plan_key *key, uint64_t era, const struct plan *plan)
 {
-    uint64_t head = plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
-                    (uint64_t)plan->steady << STEADY_SHIFT | (uint64_t)plan->matched << 32;
-    uint64_t sum = check_of_call(key, era, head);
     struct plan_entry *entry = place_of(key->start);
-    if (plan->count > CACHED_PIECES)
+    if (plan->count - 1 >= CACHED_PIECES || plan->piece[plan->count - 1].end != key->end)
         return;
     for (unsigned i = 0; i < plan->count; i++)
         if (plan->answer[i].hindrance != REASON_COUNT)
             return;
+    if (!write_begin(entry))
+        return;
     STORE(entry->start, key->start);
     STORE(entry->end, key->end);
     STORE(entry->era, era);
     STORE(entry->callers_advice, callers_and_advice(key));
-    STORE(entry->count_flags_matched, head);
+    STORE(entry->count_flags_matched,
+          plan->count | (plan->unconfirmed ? UNCONFIRMED : 0) | (plan->promised ? PROMISED : 0) |
+              (uint64_t)plan->steady << STEADY_SHIFT | (uint64_t)plan->matched << 32);
     for (unsigned i = 0; i < plan->count; i++) {
         const struct reset_piece *piece = &plan->piece[i];
-        uint64_t answer = pack_rule_and_image(plan->answer[i].rule, &piece->image);
-        STORE(entry->piece[i].end, piece->end);
         STORE(entry->piece[i].offset, piece->offset);
-        STORE(entry->piece[i].rule_slot_generation, answer);
-        sum += check_of_piece(i, piece->end, piece->offset, answer);
+        STORE(entry->piece[i].rule_slot_generation, pack_rule_and_image(plan->answer[i].rule, &piece->image));
     }
-    STORE(entry->check, check_of_sum(sum));
+    STORE(entry->first_end, plan->piece[0].end);
+    write_end(entry);
 }
 
 INLINED struct plan_entry *plan_cache_may_be_steady(uintptr_t start)
 {
-    struct plan_entry *entry = place_of(start);
-    bool may_be = LOAD(entry->start) == start && LOAD(entry->count_flags_matched) & STEADY_MASK;
-    return likely(may_be) ? entry : NULL;
+    struct plan_entry *entry = entry_of(start);
+    return likely(entry && LOAD(entry->count_flags_matched) & STEADY_MASK) ? entry : NULL;
 }
 
 bool plan_cache_can_be_steady(const struct plan_key *key, const struct plan *plan)
@@ -241,11 +253,10 @@ __attribute__((noinline)) void plan_cache_note_steady(const struct plan_key *key
     plan_cache_remember(key, era, &plan);
 }
 
-void plan_cache_end_steady(struct plan_entry *entry, const struct plan_key *key)
+void plan_cache_end_steady(struct plan_entry *entry)
 {
-    plan_cache_note_steady(key, plan_cache_era(key), STEADY_NOT);
-    /* Of another key, or out of date: without the flag it does not fit its check, and is no plan. */
-    uint64_t head = LOAD(entry->count_flags_matched);
-    if (head & STEADY_MASK)
-        STORE(entry->count_flags_matched, head & ~(uint64_t)STEADY_MASK);
+    if (!write_begin(entry))
+        return;
+    STORE(entry->count_flags_matched, LOAD(entry->count_flags_matched) & ~(uint64_t)STEADY_MASK);
+    write_end(entry);
 }

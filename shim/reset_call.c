@@ -16,6 +16,7 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
+#include "shim/steady.h"
 #include "shim/verify.h"
 
 /* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
@@ -72,9 +73,6 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     if (!region_may_match(&process.rules, call))
         return REASON_no_rule;
     judged->turn = counters_timed_turn();
-    judged->steady = likely(!judged->turn) ? plan_cache_may_be_steady(start) : NULL;
-    if (likely(judged->steady != NULL))
-        return REASON_COUNT;
     judged->epoch = state_fork_epoch();
     slot_read(start, &judged->history);
     /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
@@ -412,19 +410,8 @@ static __attribute__((noinline)) long answer_call(const struct judged *judged, s
     return result;
 }
 
-/* In a frame of its own, too: what comes after it is deep. */
-static __attribute__((noinline, cold)) void begin_anew(struct judged *judged, int advice)
+long reset_judged(const struct judged *judged, size_t length, int advice)
 {
-    struct plan_key key = plan_key_of(&judged->call, advice);
-    plan_cache_end_steady(judged->steady, &key);
-    judged->epoch = state_fork_epoch();
-    slot_read(judged->call.start, &judged->history);
-}
-
-long reset_anew(struct judged *judged, size_t length, int advice)
-{
-    if (unlikely(judged->steady != NULL))
-        begin_anew(judged, advice);
     if (unlikely(process.options.mode == MODE_OBSERVE))
         return observe_call(&judged->call, length, advice, judged->turn);
     return answer_call(judged, length, advice);

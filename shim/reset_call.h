@@ -8,11 +8,9 @@
 #include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/counters.h"
-#include "shim/plan_cache.h"
 #include "shim/policy.h"
 #include "shim/region.h"
 #include "shim/statistics.h"
-#include "shim/steady.h"
 
 static inline uint64_t call_pages(const struct call *call)
 {
@@ -23,13 +21,12 @@ static inline uint64_t call_pages(const struct call *call)
 struct judged {
     struct call call;
     bool turn;                   /* counters_timed_turn: one of few, on which things are measured */
-    struct plan_entry *steady;   /* by which it may go as the last one did (steady.h); or NULL, and then: */
     uint32_t epoch;              /* of forks, when it began */
     struct slot_history history; /* of its range, as it was read */
 };
 
-/* Answers a call that steady_answer did not. */
-long reset_anew(struct judged *judged, size_t length, int advice);
+/* reset_serve, but for what comes after every call. */
+long reset_judged(const struct judged *judged, size_t length, int advice);
 
 /* What can be said before the mappings are known: REASON_COUNT and *judged filled, or why to forward. caller
    is the return address of the program's call, for caller= rules. */
@@ -37,11 +34,10 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
 
 /* Serves or forwards a call that reset_judge let pass, and counts what it did. length is the program's own.
    Returns what the kernel would: 0 or a negative errno. Stack: under 2 KiB. */
-static inline __attribute__((always_inline)) long reset_serve(struct judged *judged, size_t length,
+static inline __attribute__((always_inline)) long reset_serve(const struct judged *judged, size_t length,
                                                               int advice)
 {
-    bool steady = likely(judged->steady != NULL) && likely(steady_answer(judged, advice));
-    long result = steady ? 0 : reset_anew(judged, length, advice);
+    long result = reset_judged(judged, length, advice);
     /* Not in a deeper frame: it may write files, and a message when that fails. */
     statistics_after_call(judged->turn);
     return result;
@@ -50,8 +46,8 @@ static inline __attribute__((always_inline)) long reset_serve(struct judged *jud
 /* Counts a real call that was made in the program's place, and what came of it. */
 void reset_count_forwarded(enum reason reason, size_t length, long result);
 
-/* Serves or forwards madvise(start, length, advice). May run anywhere: in malloc, in a signal handler, on a
-   small stack. errno is not touched.
+/* Serves or forwards madvise(start, length, advice), where steady_call does not answer it. May run anywhere:
+   in malloc, in a signal handler, on a small stack. errno is not touched.
 
    Inlined for the sake of calls that are ruled out or given up: where the kernel guards its returns against
    speculation (AMD's Safe RET), each function that is returned from after a system call but was called before

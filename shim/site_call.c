@@ -10,6 +10,7 @@
 #include "shim/stack_room.h"
 #include "shim/state.h"
 #include "shim/statistics.h"
+#include "shim/steady.h"
 
 /* The stub has pushed a frame and this goes on below it: a range near the stack is the host's to drop, after
    all that is popped. Above the frame lie the red zone and what the caller may hold. */
@@ -37,8 +38,12 @@ static int decide_madvise(struct hook_call *call)
     struct judged judged;
     if (advice != ADVICE_DONTNEED && advice != ADVICE_DONTNEED_LOCKED)
         return pass_on_other();
-    enum reason reason = covers_stack(call, start, length) ? REASON_own_stack
-                                                           : reset_judge(start, length, call->after, &judged);
+    bool apart = !covers_stack(call, start, length);
+    if (likely(apart) && likely(steady_call(start, length, advice, call->after))) {
+        call->number = 0;
+        return 1;
+    }
+    enum reason reason = apart ? reset_judge(start, length, call->after, &judged) : REASON_own_stack;
     if (reason == REASON_COUNT) {
         judged.call.at_site = true;
         call->number = reset_serve(&judged, length, advice);

@@ -3,23 +3,25 @@
 #include "scan/again.h"
 #include "scan/call_path.h"
 #include "scan/prim.h"
+#include "shim/caller.h"
 #include "shim/carry_out.h"
 #include "shim/keeping.h"
 #include "shim/plan_cache.h"
 #include "shim/reset_call.h"
 #include "shim/slots.h"
 #include "shim/state.h"
+#include "shim/statistics.h"
 
-static inline __attribute__((always_inline)) bool scan_again(const struct judged *judged,
+static inline __attribute__((always_inline)) bool scan_again(const struct plan_key *key,
                                                              const struct steady_plan *plan, uint32_t kept)
 {
-    uint32_t epoch = state_fork_epoch();
+    uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
     uint64_t pages_scanned;
-    bool again = again_scanned(process.files.pagemap, judged->call.start, plan->piece, plan->count, kept,
-                               &pages_scanned);
+    bool again =
+        again_scanned(process.files.pagemap, key->start, plan->piece, plan->count, kept, &pages_scanned);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
-    if (likely(again) && likely(state_fork_epoch() == epoch && epoch != NO_EPOCH)) {
-        count_served(1, pages_scanned, kept);
+    if (likely(again) && likely(state_fork_epoch() == forks)) {
+        count_steady(1, pages_scanned, kept, plan->matched);
         return true;
     }
     count(COUNTER_scans, 1);
@@ -27,30 +29,54 @@ static inline __attribute__((always_inline)) bool scan_again(const struct judged
     return false;
 }
 
-/* In a frame of its own, which a call that is answered otherwise does not pay for. */
-__attribute__((noinline)) bool steady_answer(const struct judged *judged, int advice)
+static __attribute__((noinline)) bool kernel_says_it_stands(const struct plan_key *key,
+                                                            const struct steady_plan *plan)
 {
-    const struct call *call = &judged->call;
-    struct plan_key key = plan_key_of(call, advice);
+    struct call call = {.start = key->start, .end = key->end, .callers = key->callers};
+    return plan_stands(&call, key->advice, plan->piece, plan->count);
+}
+
+static inline __attribute__((always_inline)) bool reset_again(const struct plan_entry *entry,
+                                                              const struct plan_key *key)
+{
+    uint64_t pages = (key->end - key->start) / PAGE;
     struct steady_plan plan;
-    enum steady steady = plan_cache_steady(judged->steady, &key, &plan);
+    enum steady steady = plan_cache_steady(entry, key, &plan);
     uint32_t kept;
-    if (unlikely(steady == STEADY_NOT || !slot_serves(call->start, call_pages(call), plan.rule, &kept) ||
+    if (unlikely(steady == STEADY_NOT || !slot_serves(key->start, pages, plan.rule, &kept) ||
                  !keeping_is_at_ease()))
         return false;
-    if (!plan.promised && unlikely(!plan_stands(call, advice, plan.piece, plan.count)))
+    if (!plan.promised && unlikely(!kernel_says_it_stands(key, &plan)))
         return false;
     if (likely(steady == STEADY_SCAN)) {
-        if (unlikely(!scan_again(judged, &plan, kept)))
+        if (unlikely(!scan_again(key, &plan, kept)))
             return false;
     } else {
         /* A real call in between has left nothing of it kept. */
-        if (unlikely(kept != call_pages(call) || state_has_guards() ||
-                     !again_whole(call->start, plan.piece, plan.count)))
+        if (unlikely(kept != pages || state_has_guards() || !again_whole(key->start, plan.piece, plan.count)))
             return false;
-        count_served(0, 0, kept);
+        count_steady(0, 0, kept, plan.matched);
     }
-    count_rules(plan.matched, plan.matched, 0);
+    return true;
+}
+
+/* What is odd about the arguments fits no plan's key: each starts at a page and is not empty. */
+INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller)
+{
+    struct plan_entry *entry = plan_cache_may_be_steady(start);
+    if (likely(!entry) || unlikely(counters_turn_is_due() || !state_enter() ||
+                                   standing_reason() != REASON_COUNT || process.pkeys))
+        return false;
+    struct plan_key key = {
+        .start = start, .end = start + ((length + PAGE - 1) & -(size_t)PAGE), .advice = advice};
+    if (unlikely(process.rules.any_caller))
+        key.callers = caller_matches(caller);
+    if (unlikely(!reset_again(entry, &key))) {
+        plan_cache_end_steady(entry);
+        return false;
+    }
+    counters_turn_is_over();
+    statistics_after_call(false);
     return true;
 }
 

@@ -5,17 +5,21 @@
 #define SHIM_STEADY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shim/plan.h"
 
-struct judged;   /* reset_call.h */
 struct plan_key; /* plan_cache.h */
 struct work;     /* carry_out.h */
 
-/* Resets and counts a call that judged calls steady. False where it turns out to be another one: it is then
-   to be answered anew. Signal-safe. Stack: 1.4 KiB. */
-bool steady_answer(const struct judged *judged, int advice);
+/* Resets and counts madvise(start, length, advice), a DONTNEED, where calls from there are known to go alike.
+   False where they are not, or where this one turns out to be another: it is then to be answered by
+   reset_call, which is exact after this. Signal-safe. Stack: 1.4 KiB.
+
+   Inlined into what the program calls, which then jumps to the other way of answering: after a system call
+   each more function that is returned from costs 8 ns. */
+bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller);
 
 /* How will the next call go? This one was carried out, and its range keeps so many pages. */
 enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept);
