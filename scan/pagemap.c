@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "scan/call_path.h"
 #include "scan/prim.h"
@@ -13,22 +14,53 @@
 /* A scan holds mmap_lock for reading. A writer (mmap, mprotect) that finds it so spins for 10 us, then
    sleeps; and while it takes tens of us to wake up, the next scan has the lock again: readers pass a sleeping
    writer until it has waited for a tick, 4 to 8 ms (kernel/locking/rwsem.c, 6.18: rwsem_rspin_threshold, the
-   lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock twice or
-   more in those 10 us, but for as long as the restore that follows: that is a gap as long; and stays away
-   from it for a moment, for the spinning writer often misses a shorter one (the slowest 0.1 % of another
-   thread's mprotect took 220 to 800 us then, and take 110 to 200). To leave it costs as much as a scan of
-   nothing, 0.2 to 0.9 us: what ends in its first slice is not cut up. */
+   lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock now and
+   then, and a thread whose scans have had it for long stays away from it when it sees that a writer sleeps.
+   To leave it costs as much as a scan of nothing, 0.2 to 0.9 us, and to look for writers 0.5. */
 enum {
-    HOLD = 4000,                           /* ns of the slices behind the first one, */
-    HOLD_MOST = 100000,                    /* with what is added */
-    RESTORE = 45,                          /* for a page that was found */
-    PAUSES = 20,                           /* PAUSE instructions: 0.36 us */
+    HOLD = 25000,                          /* ns of the slices behind the first one, */
+    HELD_LONG = 20000,                     /* ns of one or more, after which it looks for writers */
+    PAUSES = 1000,                         /* PAUSE instructions: 18 us here, 40 where one takes longest */
     SLICE_LEAST = (256 << 10) / PAGE,      /* of clean pages of a file, cold: 2 us */
     SLICE_OF_FILE = (8 << 20) / PAGE,      /* of them the first time: 65 us */
     SLICE_AT_FIRST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us, */
     SLICE_MOST = 4 * SLICE_AT_FIRST,       /* and holes, as long as there was no more: 2 us */
     STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
 };
+
+/* Does a writer sleep for mmap_lock? Nothing says so, but who read-locks it then takes the slow path, and
+   wakes the writer: msync of a page, which does, takes three times as long as msync of nothing, which does
+   not, and 1.7 times otherwise (6.18, a virtual machine). One time in 30 that is wrong, so it must be so
+   twice. Beside a writer that comes every 30 us, the slowest 0.1 % of its mprotect calls take 80 to 190 us.
+ */
+static bool a_writer_waits(uintptr_t page)
+{
+    uint64_t unlocked = 0, locked = 0;
+    for (int i = 0; i < 2; i++) {
+        uint64_t start = prim_now();
+        prim_msync(page, 0, MS_ASYNC);
+        uint64_t middle = prim_now();
+        prim_msync(page, PAGE, MS_ASYNC);
+        unlocked += middle - start;
+        locked += prim_now() - middle;
+        if (10 * locked <= 22 * unlocked)
+            return false;
+    }
+    return true;
+}
+
+/* For how long, in ns, this thread's scans have had the lock since it looked for writers. */
+static __thread __attribute__((tls_model("initial-exec"))) uint64_t held;
+
+/* Before a scan. To sleep would take 60 us at the least. */
+static __attribute__((noinline)) void let_writers_in(uintptr_t page)
+{
+    held = 0;
+    if (!a_writer_waits(page))
+        return;
+    for (int i = 0; i < PAUSES; i++)
+        __builtin_ia32_pause();
+}
 
 /* include/uapi/linux/fs.h: struct pm_scan_arg. */
 struct scan_argument {
@@ -43,22 +75,23 @@ static uint64_t first_slice(const struct pagemap_scan *scan)
     return unlikely(much_of_file) ? SLICE_OF_FILE : SLICE_AT_FIRST;
 }
 
-static uint64_t pages_of(const struct page_region *regions, long count)
-{
-    uint64_t pages = 0;
-    for (long i = 0; i < count; i++)
-        pages += (regions[i].end - regions[i].start) / PAGE;
-    return pages;
-}
-
 /* Expects that what comes is like the pages just passed over in so many ns. */
-static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed, uint64_t found, uint64_t ns)
+static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed, uint64_t ns)
 {
     uint64_t least = slice / STEP > SLICE_LEAST ? slice / STEP : SLICE_LEAST;
     uint64_t most = slice * STEP < slice_most ? slice * STEP : slice_most;
-    uint64_t hold = HOLD + found * RESTORE < HOLD_MOST ? HOLD + found * RESTORE : HOLD_MOST;
-    uint64_t next = ns ? passed * hold / ns : most;
+    uint64_t next = ns ? passed * HOLD / ns : most;
     return next < least ? least : next > most ? most : next;
+}
+
+/* About how long a scan took that was not timed: mostly it is page tables out of the caches, if each holds
+   but a page or two. What is dense takes longer, and is out of the lock for longer still while it is
+   restored. */
+static inline uint64_t expected_ns(uint64_t pages, uint64_t found)
+{
+    enum { TABLE_PAGES = 512, TABLE = 700 };
+    uint64_t tables = pages / TABLE_PAGES;
+    return TABLE * (found < tables ? found : tables);
 }
 
 INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
@@ -79,6 +112,8 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
             CATEGORY_PRESENT | (scan->complement ? scan->clean | scan->asked : CATEGORY_SWAPPED),
         .return_mask = scan->asked,
     };
+    if (unlikely(held >= HELD_LONG))
+        let_writers_in(scan->position);
     uint64_t before = likely(last) ? 0 : prim_now();
     long count = prim_ioctl(scan->fd, PAGEMAP_SCAN_REQUEST, &argument);
     if (unlikely(prim_failed(count)))
@@ -88,13 +123,14 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     if (unlikely(argument.walk_end <= scan->position || argument.walk_end > end))
         return -EIO;
     if (unlikely(!last)) {
-        uint64_t passed = (argument.walk_end - scan->position) / PAGE, found = pages_of(scan->regions, count);
+        uint64_t passed = (argument.walk_end - scan->position) / PAGE;
         uint64_t most = scan->file_end > argument.walk_end ? SLICE_AT_FIRST : SLICE_MOST;
-        scan->slice =
-            next_slice(slice, most, passed, scan->complement ? passed - found : found, prim_now() - before);
+        uint64_t taken = prim_now() - before;
+        scan->slice = next_slice(slice, most, passed, taken);
+        held += taken;
+    } else {
+        held += expected_ns((end - scan->position) / PAGE, (uint64_t)count);
     }
-    for (int i = 0; unlikely(!last) && i < PAUSES; i++)
-        __builtin_ia32_pause();
     scan->position = argument.walk_end;
     return (int)count;
 }
@@ -102,7 +138,7 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
 static uint64_t faults_of(const struct page_region *region)
 {
     enum { AROUND = 16 }; /* fault_around_bytes (mm/memory.c), unless it was changed */
-    uint64_t pages = pages_of(region, 1);
+    uint64_t pages = (region->end - region->start) / PAGE;
     return region->categories & CATEGORY_FILE ? (pages + AROUND - 1) / AROUND : pages;
 }
 
