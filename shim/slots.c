@@ -95,12 +95,12 @@ INLINED bool slot_serves(uintptr_t start, uint64_t pages, uint8_t rule, uint32_t
     const struct entry *entry = entry_of(start);
     if (unlikely(!entry))
         return false;
-    uint64_t wanted, first = __atomic_load_n(&entry->words[0], __ATOMIC_RELAXED);
+    uint64_t first = __atomic_load_n(&entry->words[0], __ATOMIC_RELAXED);
     const uint8_t *state = (const uint8_t *)entry->words + offsetof(struct slot_history, state);
-    *kept = kept_of(first).kept;
-    memcpy(&wanted, &(struct slot_history){.kept = *kept, .pages = slot_pages(pages), .rule = rule},
-           sizeof wanted);
-    return likely(first == wanted && __atomic_load_n(state, __ATOMIC_RELAXED) == SLOT_SERVE);
+    *kept = (uint32_t)first;
+    /* By the bit-fields' places: to build them in memory and load them as one stalls. */
+    return likely(first >> 32 == (slot_pages(pages) | (uint64_t)rule << 24) &&
+                  __atomic_load_n(state, __ATOMIC_RELAXED) == SLOT_SERVE);
 }
 
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */

@@ -164,6 +164,11 @@ static void count_call(size_t scans)
     count_served(scans, scans * PAGES, 2);
 }
 
+static void count_steady_call(size_t scans)
+{
+    count_steady(scans, scans * PAGES, 2, 1);
+}
+
 /* The parts that were timed, and two looks at the time of day for what is done now and then. */
 static void read_clocks(size_t timed_parts)
 {
@@ -189,7 +194,7 @@ static const struct item {
     int when;       /* a call of all these kinds has it; 0: every call */
     unsigned calls; /* one in so many of them */
 } items[] = {
-    {"may a rule allow the call (region_may_match)", match_call, 0, 0, 1},
+    {"anew: may a rule allow the call (region_may_match)", match_call, 0, ANEW, 1},
     {"is it a timed turn (counters_timed_turn)", take_turn, 0, 0, 1},
     {"steady: the plan (plan_cache_steady)", find_steady_plan, 0, STEADY, 1},
     {"anew, cached: the plan (plan_cache_find)", find_plan, 0, ANEW | CACHED, 1},
@@ -201,8 +206,10 @@ static const struct item {
     {"anew, asked: the rule for the mapping (region_match)", match_mapping, 0, ANEW | ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
     {"a large vector is lent: anew from 4 dirty pages on, steady from 40", borrow_vector, 0, MANY, 1},
-    {"whole: what was done is counted", count_call, 0, WHOLE, 1},
-    {"scanned: what was done is counted", count_call, 1, SCANNED, 1},
+    {"anew, whole: what was done is counted", count_call, 0, ANEW | WHOLE, 1},
+    {"anew, scanned: what was done is counted", count_call, 1, ANEW | SCANNED, 1},
+    {"steady, whole: what was done is counted (count_steady)", count_steady_call, 0, STEADY | WHOLE, 1},
+    {"steady, scanned: what was done is counted (count_steady)", count_steady_call, 1, STEADY | SCANNED, 1},
     {"steady: 1 call in 32: history and policy, as anew", learn, PAGES, STEADY, TIMED_TURNS},
     {"1 call in 32: the history is written (slot_write)", write_history, 0, 0, TIMED_TURNS},
     {"whole: 1 call in 32: clocks", read_clocks, 1, WHOLE, TIMED_TURNS},

@@ -4,7 +4,7 @@
 
 #include "test/bench/bench.h"
 
-enum { ITEMS = 20 };
+enum { ITEMS = 22 };
 
 /* Kinds of served calls, ored: what the rule's vma= is, how the range is reset, from the plan alone or anew,
    with a large vector, with an image; and KERNEL, to count the kernel's own answers too. */

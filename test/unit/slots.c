@@ -32,6 +32,25 @@ Test(slots, remember)
     cr_assert_eq(read_back(0x7f0000001000).kept, 0);
 }
 
+Test(slots, says_what_a_served_range_keeps)
+{
+    enum { LONGEST = (1 << 24) - 1 };
+    struct slot_history history = {.kept = UINT32_MAX, .pages = LONGEST, .rule = 31, .state = SLOT_SERVE},
+                        replaced;
+    uintptr_t start = 0x7f0000001000;
+    uint32_t kept;
+    cr_assert_not(slot_serves(start, LONGEST, 31, &kept));
+    cr_assert(slot_write(start, &history, &replaced));
+    cr_assert(slot_serves(start, LONGEST, 31, &kept) && kept == UINT32_MAX);
+    cr_assert(slot_serves(start, (uint64_t)LONGEST + 1, 31, &kept), "longer ones are not told apart");
+    cr_assert_not(slot_serves(start, LONGEST - 1, 31, &kept));
+    cr_assert_not(slot_serves(start, LONGEST, 30, &kept));
+    cr_assert_not(slot_serves(start + 4096, LONGEST, 31, &kept));
+    history.state = SLOT_CHECK;
+    cr_assert(slot_write(start, &history, &replaced));
+    cr_assert_not(slot_serves(start, LONGEST, 31, &kept));
+}
+
 Test(slots, a_range_yields_to_another)
 {
     struct slot_history history = {.kept = 70, .pages = 100, .rule = 2, .dirty = 9}, replaced;
