@@ -321,6 +321,39 @@ static int promised_memory_that_is_gone(void)
     return CASE_PASSED;
 }
 
+enum { FILE_PAGES = 10, FILE_TAIL = 100, MAPPED_PAGES = 16 };
+
+static unsigned char *map_past_end(const unsigned char *content)
+{
+    size_t length = FILE_PAGES * PLACE_PAGE + FILE_TAIL;
+    int fd = memfd_create("image", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || write(fd, content, length) != (ssize_t)length ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW))
+        exit(CASE_FAILED);
+    return mmap(NULL, MAPPED_PAGES * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+}
+
+/* Where a mapping goes on behind its file's end each access is a SIGBUS, and the last page of the file ends
+   in zeroes: few pages dirty, or all that there are. */
+static int image_past_its_end(void)
+{
+    static unsigned char content[(FILE_PAGES + 1) * PLACE_PAGE];
+    enum { CYCLES = 400 };
+    memset(content, 0x3c, FILE_PAGES * PLACE_PAGE + FILE_TAIL);
+    unsigned char *memory = map_past_end(content);
+    int ends[2];
+    EXPECT(memory != MAP_FAILED && pipe(ends) == 0);
+    for (int i = 0; i < CYCLES; i++) {
+        size_t from = i < CYCLES / 2 ? FILE_PAGES - 1 : 0;
+        make_dirty(memory + from * PLACE_PAGE, (FILE_PAGES + 1 - from) * PLACE_PAGE);
+        EXPECT(madvise(memory, MAPPED_PAGES * PLACE_PAGE, MADV_DONTNEED) == 0);
+        EXPECT(memcmp(memory, content, sizeof content) == 0);
+        EXPECT(write(ends[1], memory + sizeof content, 1) == -1 && errno == EFAULT);
+    }
+    EXPECT(counter("declined.failed") == 0 && counter("served") >= CYCLES * 9 / 10);
+    return CASE_PASSED;
+}
+
 static int locked_memory(void)
 {
     size_t length = 8 * PLACE_PAGE;
@@ -372,6 +405,9 @@ int main(int argc, char **argv)
         {"unseen_protection_without_procmap_query", "any,vma=cache", NULL,
          unseen_protection_without_procmap_query},
         {"promised_memory_that_is_gone", "any,policy=scan,vma=cache", NULL, promised_memory_that_is_gone},
+        {"image_past_its_end", NULL, NULL, image_past_its_end},
+        {"image_past_its_end_cached", "any,vma=cache", NULL, image_past_its_end},
+        {"image_past_its_end_written_whole", "any,vma=cache,policy=restore", NULL, image_past_its_end},
         {"locked_memory", NULL, NULL, locked_memory},
         {"errno_stays", "any,policy=scan", NULL, errno_stays},
     };
