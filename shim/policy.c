@@ -271,9 +271,10 @@ INLINED enum decision policy_decide(const struct policy_input *input)
     bool all = input->pages == input->call_pages, apart = all || !policy_scans_together(input->expected);
     uint64_t pages = apart ? input->pages : input->call_pages,
              dirty = apart ? input->piece_dirty : input->dirty;
-    /* A scan also finds what is only kept. */
-    if (all && dirty < input->resident)
-        dirty = input->resident;
+    /* A scan also finds what is only kept: of a piece of the call that is known where all of the call is. */
+    uint64_t resident = input->resident == input->call_pages ? pages : all ? input->resident : 0;
+    if (dirty < resident)
+        dirty = resident;
     bool pays =
         apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||

@@ -81,10 +81,12 @@ Test(policy, a_scan_would_restore_what_is_kept_too)
     cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
     input.resident = 128;
     cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
-    /* Of several pieces it is not known which are. */
+    /* Of several pieces it is not known which are, unless all are. */
     input.resident = 250;
     input.pages = 200;
     cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
+    input.resident = 256;
+    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
 }
 
 Test(policy, an_image_is_copied_rather_than_asked_about)
