@@ -25,24 +25,26 @@ enum {
     SLICE_OF_FILE = (8 << 20) / PAGE,      /* of them the first time: 65 us */
     SLICE_AT_FIRST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us, */
     SLICE_MOST = 4 * SLICE_AT_FIRST,       /* and holes, as long as there was no more: 2 us */
+    ROUNDS = 3,
     STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
 };
 
 /* Does a writer sleep for mmap_lock? Nothing says so, but who read-locks it then takes the slow path, and
    wakes the writer: msync of a page, which does, takes three times as long as msync of nothing, which does
-   not, and 1.7 times otherwise (6.18, a virtual machine). One time in 30 that is wrong, so it must be so
-   twice. Beside a writer that comes every 30 us, the slowest 0.1 % of its mprotect calls take 80 to 190 us.
- */
+   not, and 1.7 times otherwise (6.18, a virtual machine). The first one is not timed: it brings the mapping
+   into the caches. Of the others the shortest tell, as nothing but a writer makes them all long. */
 static bool a_writer_waits(uintptr_t page)
 {
-    uint64_t unlocked = 0, locked = 0;
-    for (int i = 0; i < 2; i++) {
+    uint64_t unlocked = UINT64_MAX, locked = UINT64_MAX;
+    prim_msync(page, PAGE, MS_ASYNC);
+    for (int i = 0; i < ROUNDS; i++) {
         uint64_t start = prim_now();
         prim_msync(page, 0, MS_ASYNC);
         uint64_t middle = prim_now();
         prim_msync(page, PAGE, MS_ASYNC);
-        unlocked += middle - start;
-        locked += prim_now() - middle;
+        uint64_t end = prim_now();
+        unlocked = middle - start < unlocked ? middle - start : unlocked;
+        locked = end - middle < locked ? end - middle : locked;
         if (10 * locked <= 22 * unlocked)
             return false;
     }
@@ -85,13 +87,19 @@ static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed,
 }
 
 /* About how long a scan took that was not timed: mostly it is page tables out of the caches, if each holds
-   but a page or two. What is dense takes longer, and is out of the lock for longer still while it is
-   restored. */
-static inline uint64_t expected_ns(uint64_t pages, uint64_t found)
+   but a page or two, and the struct pages of a file's. What is dense takes longer, and is out of the lock for
+   longer still while it is restored. */
+static inline uint64_t expected_ns(uint64_t pages, uint64_t file_pages, uint64_t found)
 {
-    enum { TABLE_PAGES = 512, TABLE = 700 };
+    enum { TABLE_PAGES = 512, TABLE = 700, FILE_PAGE = 20 };
     uint64_t tables = pages / TABLE_PAGES;
-    return TABLE * (found < tables ? found : tables);
+    return FILE_PAGE * file_pages + TABLE * (found < tables ? found : tables);
+}
+
+static inline uint64_t file_pages_of(const struct pagemap_scan *scan, uintptr_t end)
+{
+    uintptr_t file_end = scan->file_end < end ? scan->file_end : end;
+    return unlikely(file_end > scan->position) ? (file_end - scan->position) / PAGE : 0;
 }
 
 INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
@@ -129,7 +137,7 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         scan->slice = next_slice(slice, most, passed, taken);
         held += taken;
     } else {
-        held += expected_ns((end - scan->position) / PAGE, (uint64_t)count);
+        held += expected_ns((end - scan->position) / PAGE, file_pages_of(scan, end), (uint64_t)count);
     }
     scan->position = argument.walk_end;
     return (int)count;

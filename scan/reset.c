@@ -312,7 +312,8 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped)
 {
     struct regions_claim claim;
-    bool few = span->expected && span->expected < REGIONS_FEW;
+    /* An audit goes deeper, and is rare. */
+    bool few = span->expected && span->expected < REGIONS_FEW && !account->audit;
     struct page_region *regions = few ? NULL : regions_claim(&claim);
     if (!regions)
         return scan_on_stack(files, span, account, stopped);

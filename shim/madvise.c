@@ -61,16 +61,21 @@ static __attribute__((noinline)) long answer_anew(uintptr_t start, size_t length
     return answer(start, length, advice, caller);
 }
 
-long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
+static __attribute__((noinline, cold)) int after_steady_call(void)
+{
+    statistics_after_call(false);
+    return 0;
+}
+
+__attribute__((noinline)) long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
 {
     if (is_reset(advice) && likely(steady_call(start, length, advice, caller)))
-        return 0;
+        return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
     return answer_anew(start, length, advice, caller);
 }
 
-static __attribute__((noinline)) int madvise_anew(void *address, size_t length, int advice)
+static __attribute__((noinline)) int madvise_anew(void *address, size_t length, int advice, uintptr_t caller)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
 }
 
@@ -78,8 +83,8 @@ int madvise_apart(void *address, size_t length, int advice)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller)))
-        return 0;
-    return madvise_anew(address, length, advice);
+        return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
+    return madvise_anew(address, length, advice, caller);
 }
 
 long madvise_over_stack(long result, size_t length, int advice)

@@ -58,8 +58,8 @@ enum steady plan_cache_steady(const struct plan_entry *entry, const struct plan_
    thread has remembered since, after a mapping call, is left alone. */
 void plan_cache_note_steady(const struct plan_key *key, uint64_t era, enum steady steady);
 
-/* A call for which that entry was found went otherwise: it does not say any more how calls go. */
-void plan_cache_end_steady(struct plan_entry *entry);
+/* A call of this key, for which that entry was found, went otherwise: it says nothing any more. */
+void plan_cache_end_steady(struct plan_entry *entry, const struct plan_key *key);
 
 /* Could the calls of this key go alike: can the pieces of its plan be stored to with no more questions? */
 bool plan_cache_can_be_steady(const struct plan_key *key, const struct plan *plan);

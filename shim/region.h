@@ -16,8 +16,8 @@ enum { NAME_SHOWN = 512 };
 /* What is known of a call before its mappings are. */
 struct call {
     uintptr_t start, end; /* page-aligned */
-    uint32_t callers;     /* bit i: rule i's caller pattern matches the calling object */
     uintptr_t caller;     /* the return address */
+    uint32_t callers;     /* bit i: rule i's caller pattern matches the calling object */
     bool at_site;         /* it comes from a hooked system call instruction, not from a symbol */
 };
 

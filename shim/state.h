@@ -67,12 +67,17 @@ bool state_is_ours(void);
 /* The rare part of state_enter (fork.c). */
 bool state_enter_child(void);
 
+/* Is the state this process's own, with nothing left to do? */
+static inline bool state_is_entered(void)
+{
+    return __atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET;
+}
+
 /* Every interposed call that counts or serves starts here: in a fork child's first call it makes the state
    the child's own. Returns false when that cannot be said yet (another thread is at it): forward. */
 static inline bool state_enter(void)
 {
-    return likely(__atomic_load_n(process.fork_mark, __ATOMIC_ACQUIRE) == FORK_MARK_SET) ||
-           state_enter_child();
+    return likely(state_is_entered()) || state_enter_child();
 }
 
 /* Changes in a fork child: what was begun before the fork must not be believed after it. NO_EPOCH in a child

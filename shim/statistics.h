@@ -18,6 +18,12 @@ void statistics_write(bool at_end);
    each time, as no later moment is known to come. */
 void statistics_now_and_then(void);
 
+/* Is there anything to do after a call that is none of the few? */
+static inline bool statistics_want_calls(void)
+{
+    return process.live >= 0 || process.options.mode == MODE_AB || process.finished;
+}
+
 /* To be called after every call. now_and_then: this is one of the few that may look at the clock. */
 static inline void statistics_after_call(bool now_and_then)
 {

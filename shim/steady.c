@@ -10,12 +10,11 @@
 #include "shim/reset_call.h"
 #include "shim/slots.h"
 #include "shim/state.h"
-#include "shim/statistics.h"
 
 static inline __attribute__((always_inline)) bool scan_again(const struct plan_key *key,
                                                              const struct steady_plan *plan, uint32_t kept)
 {
-    uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_RELAXED);
+    uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_ACQUIRE);
     uint64_t pages_scanned;
     bool again =
         again_scanned(process.files.pagemap, key->start, plan->piece, plan->count, kept, &pages_scanned);
@@ -60,11 +59,11 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
     return true;
 }
 
-/* What is odd about the arguments fits no plan's key: each starts at a page and is not empty. */
+/* Whatever else is odd about the arguments fits no plan's key. */
 INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller)
 {
     struct plan_entry *entry = plan_cache_may_be_steady(start);
-    if (likely(!entry) || unlikely(counters_turn_is_due() || !state_enter() ||
+    if (likely(!entry) || unlikely(!length || counters_turn_is_due() || !state_is_entered() ||
                                    standing_reason() != REASON_COUNT || process.pkeys))
         return false;
     struct plan_key key = {
@@ -72,11 +71,10 @@ INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t c
     if (unlikely(process.rules.any_caller))
         key.callers = caller_matches(caller);
     if (unlikely(!reset_again(entry, &key))) {
-        plan_cache_end_steady(entry);
+        plan_cache_end_steady(entry, &key);
         return false;
     }
     counters_turn_is_over();
-    statistics_after_call(false);
     return true;
 }
 

@@ -77,12 +77,20 @@ static int report(const char *what, size_t use)
     return CASE_PASSED;
 }
 
+/* Where few are expected no vector is borrowed. */
+static size_t most_use_of_many_and_few(unsigned char *memory, size_t length)
+{
+    size_t many = most_use(memory, length, 3 * PLACE_PAGE, true),
+           few = most_use(memory, length, length / 2, true);
+    return many > few ? many : few;
+}
+
 static int anonymous(void)
 {
     size_t length = 1024 * PLACE_PAGE;
     unsigned char *memory = dirty_memory(length);
     uint64_t served = counter("served");
-    size_t use = most_use(memory, length, 3 * PLACE_PAGE, true);
+    size_t use = most_use_of_many_and_few(memory, length);
     EXPECT(counter("served") > served + 100);
     return report("1024 pages", use);
 }
@@ -110,6 +118,43 @@ static int steady(void)
     return report("5 of 64 pages, mode=ab", most_use_in_turns(64, 13));
 }
 
+static int by_number(void *address, size_t length, int advice)
+{
+    return (int)syscall(SYS_madvise, address, length, advice);
+}
+
+static int numbers(void)
+{
+    unsigned char *memory = dirty_memory(1024 * PLACE_PAGE);
+    make_reset = by_number;
+    size_t use = most_use_of_many_and_few(memory, 1024 * PLACE_PAGE);
+    return report("syscall(SYS_madvise)", use);
+}
+
+/* At a system call instruction that a hook has replaced. */
+int at_site(void *address, size_t length, int advice);
+__asm__(".globl at_site\n"
+        ".type at_site, @function\n"
+        "at_site:\n"
+        "  mov $28, %eax\n"
+        "  syscall\n"
+        "  cmp $-4095, %rax\n"
+        "  jae 1f\n"
+        "  ret\n"
+        "1: mov $-1, %eax\n"
+        "  ret\n"
+        ".size at_site, .-at_site\n");
+
+static int sites(void)
+{
+    unsigned char *memory = dirty_memory(1024 * PLACE_PAGE);
+    uint64_t served = counter("served");
+    make_reset = at_site;
+    size_t use = most_use_of_many_and_few(memory, 1024 * PLACE_PAGE);
+    SKIP_UNLESS(counter("served") > served + 100, "this instruction is not hooked");
+    return report("at a site", use);
+}
+
 static struct iovec one_range;
 
 static int vector_of_one(void *address, size_t length, int advice)
@@ -122,9 +167,10 @@ static int vector_of_one(void *address, size_t length, int advice)
 static int vectors(void)
 {
     unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
-    SKIP_UNLESS(vector_of_one(memory, PLACE_PAGE, MADV_DONTNEED) == 0, "process_madvise on itself: Linux 6.14");
+    SKIP_UNLESS(vector_of_one(memory, PLACE_PAGE, MADV_DONTNEED) == 0,
+                "process_madvise on itself: Linux 6.14");
     make_reset = vector_of_one;
-    size_t use = most_use(memory, 64 * PLACE_PAGE, 13 * PLACE_PAGE, true);
+    size_t use = most_use_of_many_and_few(memory, 64 * PLACE_PAGE);
     return report("a vector", use);
 }
 
@@ -334,6 +380,10 @@ int main(int argc, char **argv)
         {"anonymous_verified", NULL, "mode=verify", anonymous},
         {"in_turns", NULL, "mode=ab=20ms", in_turns},
         {"steady", "any,vma=cache", "mode=ab=20ms", steady},
+        {"numbers", NULL, NULL, numbers},
+        {"numbers_cached", "any,vma=cache", NULL, numbers},
+        {"sites", NULL, "hooks=inline", sites},
+        {"sites_cached", "any,vma=cache", "hooks=inline", sites},
         {"vectors", NULL, NULL, vectors},
         {"vectors_cached", "any,vma=cache", NULL, vectors},
         {"small_blind", NULL, NULL, small_blind},

@@ -106,15 +106,20 @@ Test(plan_cache, says_that_calls_go_alike_until_they_do_not)
     cr_assert_eq(steady_of(&key), STEADY_NOT);
 }
 
-/* Or each call from there would try it again, be it the entry's own or another. */
+/* A call for which an entry was found that is another call's ends what it says, or each call from there would
+   try it again. */
 Test(plan_cache, what_was_tried_in_vain_is_not_tried_again)
 {
     struct plan plan = plan_of(key.end, 3);
-    remember_plan(&plan);
-    note(STEADY_SCAN);
-    plan_cache_end_steady(plan_cache_may_be_steady(key.start));
-    cr_assert_null(plan_cache_may_be_steady(key.start));
-    cr_assert(is_known(&key), "it is a plan all the same");
+    struct plan_key other = key;
+    other.end -= 4096;
+    for (int own = 0; own < 2; own++) {
+        remember_plan(&plan);
+        note(STEADY_SCAN);
+        plan_cache_end_steady(plan_cache_may_be_steady(key.start), own ? &key : &other);
+        cr_assert_null(plan_cache_may_be_steady(key.start));
+        cr_assert_eq(is_known(&key), own, "a plan of this key is kept, another is no plan any more");
+    }
 }
 
 /* As many as a pool has slots. */
