@@ -241,23 +241,25 @@ Test(plan_cache, keeps_doubt)
 
 enum { THREADS = 3, ROUNDS = 400000 };
 
-/* All threads write plans for one key, so whoever finds it torn has found it by the right key; each plan
-   tells its number in all that it says. */
+/* All threads write plans for two keys of one place, so whoever finds one torn has found it by the right key;
+   each plan tells its number in all that it says, and odd ones are those of the shorter key. */
 static void *write_and_find(void *first)
 {
     uintptr_t wrong = 0, finds = 0;
     for (uint64_t i = 0; i < ROUNDS; i++) {
         uint64_t number = i * THREADS + (uintptr_t)first, told;
+        struct plan_key own = key;
+        own.end -= number % 2 * 4096;
         struct plan plan = {.count = 2}, found;
         for (int j = 0; j < 2; j++)
-            plan.piece[j] = (struct reset_piece){.end = j ? key.end : number, .offset = number},
+            plan.piece[j] = (struct reset_piece){.end = j ? own.end : number, .offset = number},
             plan.answer[j] = (struct plan_answer){REASON_COUNT, (int8_t)(number % 32)};
-        plan_cache_remember(&key, plan_cache_era(&key), &plan);
-        if (!plan_cache_find(&key, &found))
+        plan_cache_remember(&own, plan_cache_era(&own), &plan);
+        if (!plan_cache_find(&own, &found))
             continue;
         finds++;
         told = found.piece[0].end;
-        wrong += found.piece[1].end != key.end;
+        wrong += found.piece[1].end != own.end || told % 2 != number % 2;
         for (int j = 0; j < 2; j++)
             wrong += found.piece[j].offset != told || found.answer[j].rule != (int)(told % 32);
     }
