@@ -61,7 +61,8 @@ static __attribute__((noinline)) long answer_anew(uintptr_t start, size_t length
     return answer(start, length, advice, caller);
 }
 
-static __attribute__((noinline, cold)) int after_steady_call(void)
+/* Of one type with what jumps to it: else it is called, below that frame. */
+static __attribute__((noinline, cold)) long after_steady_call(void)
 {
     statistics_after_call(false);
     return 0;
@@ -74,12 +75,12 @@ __attribute__((noinline)) long answer_madvise(uintptr_t start, size_t length, in
     return answer_anew(start, length, advice, caller);
 }
 
-static __attribute__((noinline)) int madvise_anew(void *address, size_t length, int advice, uintptr_t caller)
+static __attribute__((noinline)) long madvise_anew(void *address, size_t length, int advice, uintptr_t caller)
 {
-    return (int)with_errno(answer((uintptr_t)address, length, advice, caller));
+    return with_errno(answer((uintptr_t)address, length, advice, caller));
 }
 
-int madvise_apart(void *address, size_t length, int advice)
+long madvise_apart(void *address, size_t length, int advice)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
     if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller)))

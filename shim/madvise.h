@@ -21,7 +21,7 @@ extern const char own_madvise[], own_process_madvise[], own_syscall[];
 
 /* Where entry.S's madvise goes: when the range is apart from the stack, to answer it; and when it is not,
    with the kernel's answer. Both return as libc's madvise does. */
-int madvise_apart(void *address, size_t length, int advice);
+long madvise_apart(void *address, size_t length, int advice);
 long madvise_over_stack(long result, size_t length, int advice);
 
 #endif

@@ -17,9 +17,9 @@ struct work;     /* carry_out.h */
    False where they are not, or where this one turns out to be another: it is then to be answered by
    reset_call, which is exact after this. Signal-safe. Stack: 1.4 KiB.
 
-   Inlined into what the program calls, which then jumps to the other way of answering, or to
-   statistics_after_call where that is wanted: after a system call each more function that is returned from
-   costs 8 ns, and neither may go on below this frame. */
+   Inlined, where the linker optimises, into what the program calls, which then jumps to the other way of
+   answering, or to statistics_after_call where that is wanted: after a system call each more function that is
+   returned from costs 8 ns, and neither may go on below this frame. */
 bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller);
 
 /* How will the next call go? This one was carried out, and its range keeps so many pages. */

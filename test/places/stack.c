@@ -131,6 +131,12 @@ static int numbers(void)
     return report("syscall(SYS_madvise)", use);
 }
 
+static int steady_numbers(void)
+{
+    make_reset = by_number;
+    return steady();
+}
+
 /* At a system call instruction that a hook has replaced. */
 int at_site(void *address, size_t length, int advice);
 __asm__(".globl at_site\n"
@@ -382,6 +388,7 @@ int main(int argc, char **argv)
         {"steady", "any,vma=cache", "mode=ab=20ms", steady},
         {"numbers", NULL, NULL, numbers},
         {"numbers_cached", "any,vma=cache", NULL, numbers},
+        {"steady_numbers", "any,vma=cache", "mode=ab=20ms", steady_numbers},
         {"sites", NULL, "hooks=inline", sites},
         {"sites_cached", "any,vma=cache", "hooks=inline", sites},
         {"vectors", NULL, NULL, vectors},
