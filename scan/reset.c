@@ -92,7 +92,7 @@ static inline int restore_zeroes(const struct scan_files *files, const struct re
 {
     if (span->unconfirmed)
         return fill_safely(files, start, length);
-    store_zeroes(start, length, span->streams);
+    store_zeroes(start, length, length / PAGE <= span->streams);
     return 0;
 }
 
@@ -225,7 +225,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     uint64_t before = clock_now(account);
     int error = unlikely(progress->scan.complement) ? restore_between(progress, from, count)
                                                     : restore_runs(progress, from, count);
-    if (unlikely(progress->span->streams))
+    if (unlikely(progress->span->streams != 0))
         zeroes_fence();
     account->pages_restored += progress->restored;
     account->pages_left -= progress->restored;
@@ -246,7 +246,7 @@ static inline __attribute__((always_inline)) void choose_categories(struct progr
     const struct reset_span *span = progress->span;
     struct pagemap_scan *scan = &progress->scan;
     uintptr_t start = span->start;
-    progress->plain = !(progress->account->audit | span->unconfirmed | span->streams);
+    progress->plain = !(progress->account->audit | span->unconfirmed | (span->streams != 0));
     for (unsigned i = 0; i < span->count; start = span->piece[i++].end)
         progress->plain &= piece_is_plain(&span->piece[i], start);
     pieces_choose_categories(span->piece, span->count, scan);

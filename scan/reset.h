@@ -31,7 +31,8 @@ struct reset_span {
     uint32_t expected; /* about how many pages a scan will report: a hint; 0: not known */
     bool mostly_dirty; /* a hint; only for a single piece that is not unconfirmed, all of whose pages may be
                           restored */
-    bool streams;      /* so many pages are dirty that the caches do not hold them: a hint */
+    uint64_t streams;  /* runs of up to so many pages are for memory, as the caches do not hold all that is
+                          written: a hint */
     bool unconfirmed; /* nobody asked the kernel about these mappings just now: store only in ways that cannot
                          fault, and give up at a page that no anonymous mapping has. Anonymous pieces only */
 };
@@ -74,7 +75,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 
 /* Writes a whole piece without asking which pages are dirty. stores_safe: by plain stores; else, for
    anonymous memory only, in a way that cannot fault: EFAULT where a store would (a guard page, a changed
-   protection). streams: as in a span. Returns 0 or a negative errno, as above. */
+   protection). streams: it goes past the caches. Returns 0 or a negative errno, as above. */
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, bool streams, struct reset_account *account);
 

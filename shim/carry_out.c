@@ -110,10 +110,10 @@ static int serve_pieces(struct work *work, unsigned first, unsigned count, uintp
 {
     const struct reset_piece *piece = &work->plan->piece[first];
     struct reset_account *account = &work->account;
-    bool streams = policy_streams(work->expected);
+    uint64_t streams = policy_streams(work->expected), pages = (piece->end - start) / PAGE;
     account->pages_left = pages_left(work, first);
     if (decision == DECIDE_BLIND)
-        return reset_blind(&process.files, start, piece, work->stores_safe, streams, account);
+        return reset_blind(&process.files, start, piece, work->stores_safe, pages <= streams, account);
     /* What is not mapped is in no complement, and would be written to. */
     bool complement = decision == DECIDE_SCAN_COMPLEMENT &&
                       (!work->plan->promised || vma_check_unlocked(start, piece->end - start) == 0);

@@ -294,10 +294,13 @@ bool policy_scans_together(uint64_t dirty_pages)
 }
 
 /* Zen 4 with 1 MiB of L2 and 32 of L3: both ways take the same for one range of 10 MiB, or two of 5. What was
-   streamed is not in the caches when the program writes it next: 8 MiB, 9 % of a whole cycle. */
-bool policy_streams(uint64_t pages)
+   streamed is not in the caches when the program writes it next: 8 MiB, 9 % of a whole cycle. Pages that lie
+   apart fill the caches sooner: 1,638 or 2,048 of them take a third of the time past the caches, 512 as long
+   as in them, and 1,024 in one run twice as long. */
+uint64_t policy_streams(uint64_t pages)
 {
-    return pages >= 2560;
+    enum { MANY = 2560, APART = 3 };
+    return pages >= MANY ? UINT64_MAX : pages >= MANY / 2 ? APART : 0;
 }
 
 uint64_t policy_window(uint64_t pages, uint32_t window)

@@ -109,8 +109,9 @@ enum decision policy_decide(const struct policy_input *input);
    dirty in all? It saves a scan, but asks more of each page. */
 bool policy_scans_together(uint64_t dirty_pages);
 
-/* Are the pages that a reset from there writes too many for the caches? */
-bool policy_streams(uint64_t pages);
+/* Of how many pages are the longest runs that go past the caches, where a reset writes so many pages? 0: none
+   do. */
+uint64_t policy_streams(uint64_t pages);
 
 /* Of a range this long with this window: how many pages from its start to scan, leaving the rest to the real
    call, which passes over page tables in a third of the time. */

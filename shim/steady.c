@@ -86,7 +86,8 @@ enum steady steady_next(const struct plan_key *key, const struct work *work, uin
         !keeping_is_at_ease())
         return STEADY_NOT;
     if (account->scans == 0)
-        return work->stores_safe && kept == pages && !policy_streams(pages) ? STEADY_WHOLE : STEADY_NOT;
+        return work->stores_safe && kept == pages && policy_streams(pages) < pages ? STEADY_WHOLE
+                                                                                   : STEADY_NOT;
     /* Where more are dirty, the complement may be what is asked for. */
     bool few = kept < AGAIN_MOST && 2 * kept <= pages;
     return account->scans == 1 && account->pages_scanned == pages && few ? STEADY_SCAN : STEADY_NOT;
