@@ -16,7 +16,7 @@
    writer until it has waited for a tick, 4 to 8 ms (kernel/locking/rwsem.c, 6.18: rwsem_rspin_threshold, the
    lock stealing in rwsem_down_read_slowpath, RWSEM_WAIT_TIMEOUT). So a long scan leaves the lock now and
    then, and a thread whose scans have had it for long stays away from it when it sees that a writer sleeps.
-   To leave it costs as much as a scan of nothing, 0.2 to 0.9 us, and to look for writers 0.5. */
+   To leave it costs as much as a scan of nothing, 0.2 to 0.9 us, and to look for writers 0.7. */
 enum {
     HOLD = 25000,                          /* ns of the slices behind the first one, */
     HELD_LONG = 20000,                     /* ns of one or more, after which it looks for writers */
@@ -25,7 +25,7 @@ enum {
     SLICE_OF_FILE = (8 << 20) / PAGE,      /* of them the first time: 65 us */
     SLICE_AT_FIRST = PAGEMAP_SLICE / PAGE, /* page tables that hold a page or two: 25 us, */
     SLICE_MOST = 4 * SLICE_AT_FIRST,       /* and holes, as long as there was no more: 2 us */
-    ROUNDS = 3,
+    ROUNDS = 3,                            /* that must all say that a writer waits */
     STEP = 4, /* at most by this factor: a slice may have waited for the lock, or for a CPU */
 };
 

@@ -94,11 +94,11 @@ static enum reason ask_mappings(const struct call *call, struct plan *plan)
     return REASON_COUNT;
 }
 
-static enum reason ask_lock(const struct call *call, int advice)
+static enum reason ask_lock(uintptr_t start, uintptr_t end, int advice)
 {
     if (advice == ADVICE_DONTNEED_LOCKED)
         return REASON_COUNT;
-    switch (vma_check_unlocked(call->start, call->end - call->start)) {
+    switch (vma_check_unlocked(start, end - start)) {
     case 0:
         return REASON_COUNT;
     case -EBUSY:
@@ -182,7 +182,7 @@ static enum reason ask_about(const struct call *call, int advice, struct plan *p
         return reason;
     if (!survey(plan, &first))
         return first;
-    return ask_lock(call, advice);
+    return ask_lock(call->start, call->end, advice);
 }
 
 /* In a frame of its own: mostly the cache answers, and the caller's is deep already. */
@@ -206,7 +206,7 @@ INLINED enum reason plan_call(const struct call *call, int advice, struct plan *
     if (remembers && likely(process.options.mode != MODE_VERIFY) && likely(plan_cache_find(&key, plan)) &&
         likely(plan->promised || plan->unconfirmed))
         /* Before Linux 6.11 the mapping is remembered whatever the rule says; the lock is still asked for. */
-        return likely(plan->promised) ? REASON_COUNT : ask_lock(call, advice);
+        return likely(plan->promised) ? REASON_COUNT : ask_lock(call->start, call->end, advice);
     return ask_kernel(call, &key, remembers, plan);
 }
 
@@ -221,15 +221,17 @@ static bool piece_stands_at(const struct reset_piece *piece, uintptr_t start, st
            piece->image.generation == image.generation && piece->offset == vma->offset + (start - vma->start);
 }
 
-bool plan_stands(const struct call *call, int advice, const struct reset_piece *piece, unsigned count)
+/* In a frame of its own, which a call of a promised plan does not pay for. */
+__attribute__((noinline)) bool plan_stands(uintptr_t start, int advice, const struct reset_piece *piece,
+                                           unsigned count)
 {
-    uintptr_t start = call->start;
-    for (unsigned i = 0; i < count; start = piece[i++].end) {
+    uintptr_t position = start;
+    for (unsigned i = 0; i < count; position = piece[i++].end) {
         struct vma vma;
-        if (unlikely(!piece_stands_at(&piece[i], start, &vma) || vma.end < piece[i].end))
+        if (unlikely(!piece_stands_at(&piece[i], position, &vma) || vma.end < piece[i].end))
             return false;
     }
-    return ask_lock(call, advice) == REASON_COUNT;
+    return ask_lock(start, position, advice) == REASON_COUNT;
 }
 
 __attribute__((cold)) void plan_trim(struct plan *plan, uintptr_t end)

@@ -43,9 +43,9 @@ struct plan {
    then says, too, which rules matched some of it. Signal-safe. Stack: 900 bytes. */
 enum reason plan_call(const struct call *call, int advice, struct plan *plan);
 
-/* Asks the kernel whether these pieces, which a plan for the call once had, are still what its range consists
-   of, and not locked: then a plan that is made now has the same rules for them. Signal-safe. */
-bool plan_stands(const struct call *call, int advice, const struct reset_piece *piece, unsigned count);
+/* Asks the kernel whether these pieces, of which a plan for calls from start once consisted, are still what
+   is mapped there, and not locked: then a plan that is made now has the same rules for them. Signal-safe. */
+bool plan_stands(uintptr_t start, int advice, const struct reset_piece *piece, unsigned count);
 
 /* Leaves what lies behind end, which is in the plan, to the real call. */
 void plan_trim(struct plan *plan, uintptr_t end);

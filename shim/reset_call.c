@@ -61,8 +61,8 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
             keeping_dropped(start, length);
         return standing;
     }
-    /* The kernel rounds the length up to pages; what is odd about address or length is its to answer. */
-    uintptr_t end = start + ((length + PAGE - 1) & -(size_t)PAGE);
+    /* What is odd about address or length is the kernel's to answer. */
+    uintptr_t end = call_end(start, length);
     if (unlikely(start % PAGE || !length || end <= start || end > USER_END || length > USER_END))
         return REASON_arguments;
     *call = (struct call){.start = start, .end = end, .caller = caller};

@@ -12,6 +12,12 @@
 #include "shim/region.h"
 #include "shim/statistics.h"
 
+/* The kernel rounds the length up to pages. */
+static inline uintptr_t call_end(uintptr_t start, size_t length)
+{
+    return start + ((length + PAGE - 1) & -(size_t)PAGE);
+}
+
 static inline uint64_t call_pages(const struct call *call)
 {
     return (call->end - call->start) / PAGE;

@@ -28,13 +28,6 @@ static inline __attribute__((always_inline)) bool scan_again(const struct plan_k
     return false;
 }
 
-static __attribute__((noinline)) bool kernel_says_it_stands(const struct plan_key *key,
-                                                            const struct steady_plan *plan)
-{
-    struct call call = {.start = key->start, .end = key->end, .callers = key->callers};
-    return plan_stands(&call, key->advice, plan->piece, plan->count);
-}
-
 static inline __attribute__((always_inline)) bool reset_again(const struct plan_entry *entry,
                                                               const struct plan_key *key)
 {
@@ -45,7 +38,7 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
     if (unlikely(steady == STEADY_NOT || !slot_serves(key->start, pages, plan.rule, &kept) ||
                  !keeping_is_at_ease()))
         return false;
-    if (!plan.promised && unlikely(!kernel_says_it_stands(key, &plan)))
+    if (!plan.promised && unlikely(!plan_stands(key->start, key->advice, plan.piece, plan.count)))
         return false;
     if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(key, &plan, kept)))
@@ -66,8 +59,7 @@ INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t c
     if (likely(!entry) || unlikely(!length || counters_turn_is_due() || !state_is_entered() ||
                                    standing_reason() != REASON_COUNT || process.pkeys))
         return false;
-    struct plan_key key = {
-        .start = start, .end = start + ((length + PAGE - 1) & -(size_t)PAGE), .advice = advice};
+    struct plan_key key = {.start = start, .end = call_end(start, length), .advice = advice};
     if (unlikely(process.rules.any_caller))
         key.callers = caller_matches(caller);
     if (unlikely(!reset_again(entry, &key))) {
