@@ -5,13 +5,14 @@
 /* Restores the part of a run that lies within this piece, where the run is a zero page's or reaches into the
    next piece, and cuts it off the run. False where the run is something else. */
 static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piece, uintptr_t start,
-                                                  struct page_region *run, uintptr_t *from, uint64_t *pages)
+                                                  struct page_region *run, uintptr_t *from, bool vectors_free,
+                                                  uint64_t *pages)
 {
     struct page_region part = {run->start, run->end < piece->end ? run->end : piece->end, 0};
     if (run->categories & ~(uint64_t)CATEGORY_ZERO || !run_is_within(&part, *from, piece->end))
         return false;
     if (!(run->categories && piece_is_anonymous(piece)))
-        plain_restore_runs(piece, start, &part, &part + 1, from, piece->end, pages);
+        plain_restore_runs(piece, start, &part, &part + 1, from, piece->end, vectors_free, pages);
     *from = run->start = part.end;
     return true;
 }
@@ -19,18 +20,19 @@ static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piec
 /* Returns how many pages were restored, or UINT64_MAX where not all runs could be. */
 static inline __attribute__((always_inline)) uint64_t restore(const struct reset_piece *piece, unsigned count,
                                                               uintptr_t start, struct page_region *run,
-                                                              const struct page_region *behind)
+                                                              const struct page_region *behind,
+                                                              bool vectors_free)
 {
     const struct reset_piece *last = piece + count - 1;
     uintptr_t from = start;
     uint64_t pages = 0;
     while (true) {
-        run = plain_restore_runs(piece, start, run, behind, &from, piece->end, &pages);
+        run = plain_restore_runs(piece, start, run, behind, &from, piece->end, vectors_free, &pages);
         if (likely(run == behind))
             return pages;
         if (run->start >= piece->end && piece < last)
             start = piece++->end;
-        else if (!restore_odd(piece, start, run, &from, &pages))
+        else if (!restore_odd(piece, start, run, &from, vectors_free, &pages))
             return UINT64_MAX;
         else if (run->start == run->end)
             run++;
@@ -38,7 +40,7 @@ static inline __attribute__((always_inline)) uint64_t restore(const struct reset
 }
 
 INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
-                           uint64_t dirty, uint64_t *pages_scanned)
+                           uint64_t dirty, bool vectors_free, uint64_t *pages_scanned)
 {
     struct page_region few[AGAIN_FEW], *regions = few;
     struct regions_claim claim;
@@ -62,7 +64,7 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     *pages_scanned = (scan.position - start) / PAGE;
     bool again = false;
     if (likely(found >= 0 && scan.position == scan.end)) {
-        uint64_t restored = restore(piece, count, start, regions, regions + found);
+        uint64_t restored = restore(piece, count, start, regions, regions + found, vectors_free);
         again = likely(restored == dirty) && likely(!scan.file_end || pieces_stand(piece, count));
     }
     if (unlikely(regions != few))
@@ -70,15 +72,15 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     return again;
 }
 
-INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count)
+INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free)
 {
     bool images = false;
     for (unsigned i = 0; i < count; start = piece[i++].end) {
         size_t length = piece[i].end - start;
         if (likely(piece_is_anonymous(&piece[i]))) {
-            zeroes_write(start, length);
+            stores_zeroes(start, length, vectors_free);
         } else {
-            plain_copy(start, piece[i].image.view + piece[i].offset, length);
+            stores_copy(start, piece[i].image.view + piece[i].offset, length, vectors_free);
             images = true;
         }
     }

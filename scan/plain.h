@@ -11,7 +11,7 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/reset.h"
-#include "scan/zeroes.h"
+#include "scan/stores.h"
 
 static inline bool piece_is_anonymous(const struct reset_piece *piece)
 {
@@ -61,12 +61,6 @@ pieces_choose_categories(const struct reset_piece *piece, unsigned count, struct
     }
 }
 
-static inline void plain_copy(uintptr_t start, const char *from, size_t length)
-{
-    void *to = (void *)start;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(length) : : "memory");
-}
-
 /* A run outside of its scan would be written to all the same: the vector was clobbered. */
 static inline bool run_is_within(const struct page_region *run, uintptr_t from, uintptr_t end)
 {
@@ -79,16 +73,17 @@ static inline bool run_is_within(const struct page_region *run, uintptr_t from, 
    given a run at a time loads everything anew after each store, 5 to 10 ns a run. */
 static inline __attribute__((always_inline)) struct page_region *
 plain_restore_runs(const struct reset_piece *piece, uintptr_t start, struct page_region *run,
-                   const struct page_region *behind, uintptr_t *from, uintptr_t end, uint64_t *pages)
+                   const struct page_region *behind, uintptr_t *from, uintptr_t end, bool vectors_free,
+                   uint64_t *pages)
 {
     const char *view = piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset;
     uintptr_t at = *from, restored = 0;
     for (; run < behind && likely(run_is_within(run, at, end) && !run->categories); run++) {
         uintptr_t first = run->start, length = run->end - first;
         if (unlikely(view != NULL))
-            plain_copy(first, view + (first - start), length);
+            stores_copy(first, view + (first - start), length, vectors_free);
         else
-            zeroes_write(first, length);
+            stores_zeroes(first, length, vectors_free);
         restored += length;
         at = first + length;
     }

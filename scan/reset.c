@@ -7,7 +7,7 @@
 #include "scan/plain.h"
 #include "scan/prim.h"
 #include "scan/regions.h"
-#include "scan/zeroes.h"
+#include "scan/stores.h"
 
 /* After so many runs that only the real call may touch, one real call for all the rest is cheaper. */
 enum { FORWARDED_RUNS = 16 };
@@ -40,13 +40,13 @@ static int copy_safely(uintptr_t start, const char *from, size_t length)
 }
 
 static inline int restore_from_image(const struct image *image, uint64_t offset, uintptr_t start,
-                                     size_t length)
+                                     size_t length, bool vectors_free)
 {
     if (offset + length > image->size)
         return -EFAULT;
     if (image->kind == IMAGE_STABLE)
         return copy_safely(start, image->view + offset, length);
-    plain_copy(start, image->view + offset, length);
+    stores_copy(start, image->view + offset, length, vectors_free);
     return 0;
 }
 
@@ -79,20 +79,20 @@ static __attribute__((cold)) uint64_t count_unneeded(const struct reset_piece *p
     return pages;
 }
 
-static inline void store_zeroes(uintptr_t start, size_t length, bool streams)
+static inline void store_zeroes(uintptr_t start, size_t length, bool streams, bool vectors_free)
 {
     if (unlikely(streams))
-        zeroes_stream(start, length);
+        stores_stream(start, length);
     else
-        zeroes_write(start, length);
+        stores_zeroes(start, length, vectors_free);
 }
 
 static inline int restore_zeroes(const struct scan_files *files, const struct reset_span *span,
-                                 uintptr_t start, size_t length)
+                                 uintptr_t start, size_t length, bool vectors_free)
 {
     if (span->unconfirmed)
         return fill_safely(files, start, length);
-    store_zeroes(start, length, length / PAGE <= span->streams);
+    store_zeroes(start, length, length / PAGE <= span->streams, vectors_free);
     return 0;
 }
 
@@ -138,15 +138,16 @@ struct progress {
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    bool vectors_free = progress->account->vectors_free;
     if (piece_is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
     progress->restored += (end - start) / PAGE;
     if (unlikely(progress->account->audit) && !progress->span->unconfirmed)
         progress->account->pages_unneeded += count_unneeded(piece, progress->piece_start, start, end);
     if (piece_is_anonymous(piece))
-        return restore_zeroes(progress->files, progress->span, start, end - start);
+        return restore_zeroes(progress->files, progress->span, start, end - start, vectors_free);
     return restore_from_image(&piece->image, piece->offset + (start - progress->piece_start), start,
-                              end - start);
+                              end - start, vectors_free);
 }
 
 /* A run of any kind: one that only the kernel may touch, or that reaches into the next piece. */
@@ -181,7 +182,8 @@ static struct page_region *restore_plain_runs(struct progress *progress, struct 
 {
     const struct reset_piece *piece = &progress->span->piece[progress->piece];
     uintptr_t end = piece->end < progress->scan.position ? piece->end : progress->scan.position;
-    return plain_restore_runs(piece, progress->piece_start, run, behind, from, end, &progress->restored);
+    return plain_restore_runs(piece, progress->piece_start, run, behind, from, end,
+                              progress->account->vectors_free, &progress->restored);
 }
 
 /* The dirty runs of one scan, which began at from. */
@@ -226,7 +228,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     int error = unlikely(progress->scan.complement) ? restore_between(progress, from, count)
                                                     : restore_runs(progress, from, count);
     if (unlikely(progress->span->streams != 0))
-        zeroes_fence();
+        stores_fence();
     account->pages_restored += progress->restored;
     account->pages_left -= progress->restored;
     progress->restored = 0;
@@ -326,15 +328,16 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
                 bool stores_safe, bool streams, struct reset_account *account)
 {
     uint64_t before = clock_now(account), pages = (piece->end - start) / PAGE;
+    bool vectors_free = account->vectors_free;
     int error = 0;
     if (!piece_is_anonymous(piece))
-        error = restore_from_image(&piece->image, piece->offset, start, piece->end - start);
+        error = restore_from_image(&piece->image, piece->offset, start, piece->end - start, vectors_free);
     else if (stores_safe)
-        store_zeroes(start, piece->end - start, streams);
+        store_zeroes(start, piece->end - start, streams, vectors_free);
     else
         error = fill_safely(files, start, piece->end - start);
     if (streams)
-        zeroes_fence();
+        stores_fence();
     if (!error && !piece_stands(piece))
         error = -ESTALE;
     account->pages_restored += pages;

@@ -46,6 +46,7 @@ struct reset_account {
     int advice; /* MADV_DONTNEED or MADV_DONTNEED_LOCKED, for the pages given to the real call */
     uint32_t scans, real_calls;
     bool audit;          /* compare pages with their snapshot before they are restored */
+    bool vectors_free;   /* the caller's vector registers may be changed (stores.h) */
     uint64_t pages_left; /* how many dirty pages may still be restored */
     uint64_t pages_scanned, pages_restored, pages_forwarded;
     uint64_t pages_unneeded;   /* of an audit: of pages_restored, those that were equal to the snapshot */
@@ -54,11 +55,12 @@ struct reset_account {
 
 /* Before the first span. Assigned one by one: clearing by an initialiser costs 5 ns. */
 static inline void reset_account_begin(struct reset_account *account, int advice, bool audit,
-                                       struct reset_times *times)
+                                       bool vectors_free, struct reset_times *times)
 {
     account->advice = advice;
     account->scans = account->real_calls = 0;
     account->audit = audit;
+    account->vectors_free = vectors_free;
     account->pages_left = 0;
     account->pages_scanned = account->pages_restored = account->pages_forwarded = 0;
     account->pages_unneeded = 0;

@@ -45,10 +45,10 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
 }
 
 static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
-                                                         uintptr_t caller)
+                                                         uintptr_t caller, bool vectors_free)
 {
     if (likely(is_reset(advice) && !process.inert))
-        return reset_call(start, length, advice, caller);
+        return reset_call(start, length, advice, caller, vectors_free);
     note_advice(advice);
     long result = prim_madvise(start, length, advice);
     count_passed_on(advice, length, result);
@@ -58,7 +58,7 @@ static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t
 static __attribute__((noinline)) long answer_anew(uintptr_t start, size_t length, int advice,
                                                   uintptr_t caller)
 {
-    return answer(start, length, advice, caller);
+    return answer(start, length, advice, caller, false);
 }
 
 /* Of one type with what jumps to it: else it is called, below that frame. */
@@ -70,20 +70,20 @@ static __attribute__((noinline, cold)) long after_steady_call(void)
 
 __attribute__((noinline)) long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
 {
-    if (is_reset(advice) && likely(steady_call(start, length, advice, caller)))
+    if (is_reset(advice) && likely(steady_call(start, length, advice, caller, false)))
         return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
     return answer_anew(start, length, advice, caller);
 }
 
 static __attribute__((noinline)) long madvise_anew(void *address, size_t length, int advice, uintptr_t caller)
 {
-    return with_errno(answer((uintptr_t)address, length, advice, caller));
+    return with_errno(answer((uintptr_t)address, length, advice, caller, true));
 }
 
 long madvise_apart(void *address, size_t length, int advice)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller)))
+    if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller, true)))
         return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
     return madvise_anew(address, length, advice, caller);
 }

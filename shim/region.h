@@ -19,6 +19,7 @@ struct call {
     uintptr_t caller;     /* the return address */
     uint32_t callers;     /* bit i: rule i's caller pattern matches the calling object */
     bool at_site;         /* it comes from a hooked system call instruction, not from a symbol */
+    bool vectors_free;    /* it was a function's, for which compilers keep nothing in vector registers */
 };
 
 /* Turns a path as maps prints it into what file= matches: without " (deleted)", and a memfd as `memfd:NAME`.

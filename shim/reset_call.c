@@ -278,7 +278,8 @@ static void begin_work(struct work *work, struct service *service, const struct 
 {
     work->call = service->call;
     work->plan = plan;
-    reset_account_begin(&work->account, service->advice, service->opening == OPEN_AUDIT, times);
+    reset_account_begin(&work->account, service->advice, service->opening == OPEN_AUDIT,
+                        service->call->vectors_free, times);
     work->learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT;
     work->pages_most =
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);

@@ -59,10 +59,11 @@ void reset_count_forwarded(enum reason reason, size_t length, long result);
    speculation (AMD's Safe RET), each function that is returned from after a system call but was called before
    it costs 8 ns. */
 static inline __attribute__((always_inline)) long reset_call(uintptr_t start, size_t length, int advice,
-                                                             uintptr_t caller)
+                                                             uintptr_t caller, bool vectors_free)
 {
     struct judged judged;
     enum reason reason = reset_judge(start, length, caller, &judged);
+    judged.call.vectors_free = vectors_free;
     if (likely(reason == REASON_COUNT))
         return reset_serve(&judged, length, advice);
     long result = prim_madvise(start, length, advice);

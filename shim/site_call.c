@@ -34,7 +34,7 @@ static __attribute__((noinline)) int pass_on_other(void)
 static __attribute__((noinline)) bool goes_as_before(const struct hook_call *call)
 {
     const long *a = call->arguments;
-    return steady_call((uintptr_t)a[0], (size_t)a[1], (int)a[2], call->after);
+    return steady_call((uintptr_t)a[0], (size_t)a[1], (int)a[2], call->after, false);
 }
 
 static int decide_madvise(struct hook_call *call)

@@ -12,7 +12,7 @@
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
-#include "scan/zeroes.h"
+#include "scan/stores.h"
 #include "shim/arms.h"
 #include "shim/glob.h"
 #include "shim/hooking.h"
@@ -163,7 +163,7 @@ static void begin_serving(bool filtered)
         return;
     }
     keeping_watch_memory();
-    zeroes_start();
+    stores_start();
     /* Unless an earlier constructor did something that forbids it. */
     uint32_t not_ready = REASON_not_ready;
     __atomic_compare_exchange_n(&process.standing, &not_ready, REASON_COUNT, false, __ATOMIC_ACQ_REL,

@@ -11,13 +11,13 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 
-static inline __attribute__((always_inline)) bool scan_again(const struct plan_key *key,
-                                                             const struct steady_plan *plan, uint32_t kept)
+static inline __attribute__((always_inline)) bool
+scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t kept, bool vectors_free)
 {
     uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_ACQUIRE);
     uint64_t pages_scanned;
-    bool again =
-        again_scanned(process.files.pagemap, key->start, plan->piece, plan->count, kept, &pages_scanned);
+    bool again = again_scanned(process.files.pagemap, key->start, plan->piece, plan->count, kept,
+                               vectors_free, &pages_scanned);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
     if (likely(again) && likely(state_fork_epoch() == forks)) {
         count_steady(1, pages_scanned, kept, plan->matched);
@@ -29,7 +29,7 @@ static inline __attribute__((always_inline)) bool scan_again(const struct plan_k
 }
 
 static inline __attribute__((always_inline)) bool reset_again(const struct plan_entry *entry,
-                                                              const struct plan_key *key)
+                                                              const struct plan_key *key, bool vectors_free)
 {
     uint64_t pages = (key->end - key->start) / PAGE;
     struct steady_plan plan;
@@ -41,11 +41,12 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
     if (!plan.promised && unlikely(!plan_stands(key->start, key->advice, plan.piece, plan.count)))
         return false;
     if (likely(steady == STEADY_SCAN)) {
-        if (unlikely(!scan_again(key, &plan, kept)))
+        if (unlikely(!scan_again(key, &plan, kept, vectors_free)))
             return false;
     } else {
         /* A real call in between has left nothing of it kept. */
-        if (unlikely(kept != pages || state_has_guards() || !again_whole(key->start, plan.piece, plan.count)))
+        if (unlikely(kept != pages || state_has_guards() ||
+                     !again_whole(key->start, plan.piece, plan.count, vectors_free)))
             return false;
         count_steady(0, 0, kept, plan.matched);
     }
@@ -53,7 +54,7 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
 }
 
 /* Whatever else is odd about the arguments fits no plan's key. */
-INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller)
+INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller, bool vectors_free)
 {
     struct plan_entry *entry = plan_cache_may_be_steady(start);
     if (likely(!entry) || unlikely(!length || counters_turn_is_due() || !state_is_entered() ||
@@ -62,7 +63,7 @@ INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t c
     struct plan_key key = {.start = start, .end = call_end(start, length), .advice = advice};
     if (unlikely(process.rules.any_caller))
         key.callers = caller_matches(caller);
-    if (unlikely(!reset_again(entry, &key))) {
+    if (unlikely(!reset_again(entry, &key, vectors_free))) {
         plan_cache_end_steady(entry, &key);
         return false;
     }

@@ -15,12 +15,12 @@ struct work;     /* carry_out.h */
 
 /* Resets and counts madvise(start, length, advice), a DONTNEED, where calls from there are known to go alike.
    False where they are not, or where this one turns out to be another: it is then to be answered by
-   reset_call, which is exact after this. Signal-safe. Stack: 1.4 KiB.
+   reset_call, which is exact after this. vectors_free: as in struct call. Signal-safe. Stack: 1.4 KiB.
 
    Inlined, where the linker optimises, into what the program calls, which then jumps to the other way of
    answering, or to statistics_after_call where that is wanted: after a system call each more function that is
    returned from costs 8 ns, and neither may go on below this frame. */
-bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller);
+bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller, bool vectors_free);
 
 /* How will the next call go? This one was carried out, and its range keeps so many pages. */
 enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept);

@@ -1,16 +1,17 @@
-#include "scan/zeroes.h"
+#include "scan/stores.h"
 
-#include <cpuid.h>
-#include <stdbool.h>
+#include <sys/platform/x86.h>
 
-enum { CACHE_LINE = 64, LEAF = 0x80000008, HAS_CLZERO = 1 << 0 };
+enum { CACHE_LINE = 64, CPU_CLZERO = x86_cpu_index_80000008_ebx + 0 };
+
+bool stores_by_vectors;
 
 static bool has_clzero;
 
-void zeroes_start(void)
+void stores_start(void)
 {
-    unsigned a, b, c, d;
-    has_clzero = __get_cpuid((unsigned)LEAF, &a, &b, &c, &d) && b & HAS_CLZERO;
+    has_clzero = x86_cpu_present(CPU_CLZERO);
+    stores_by_vectors = CPU_FEATURE_ACTIVE(AVX2);
 }
 
 static void clear_line(uintptr_t line)
@@ -24,7 +25,7 @@ static void store_line(uintptr_t line)
         __asm__ volatile("movnti %1, %0" : "=m"(*word) : "r"(0L));
 }
 
-void zeroes_stream(uintptr_t start, size_t length)
+void stores_stream(uintptr_t start, size_t length)
 {
     uintptr_t end = start + length;
     if (has_clzero)
