@@ -80,6 +80,7 @@ plain_restore_runs(const struct reset_piece *piece, uintptr_t start, struct page
     uintptr_t at = *from, restored = 0;
     for (; run < behind && likely(run_is_within(run, at, end) && !run->categories); run++) {
         uintptr_t first = run->start, length = run->end - first;
+        stores_announce(run[run + 1 < behind].start);
         if (unlikely(view != NULL))
             stores_copy(first, view + (first - start), length, vectors_free);
         else

@@ -94,6 +94,13 @@ static inline void stores_copy(uintptr_t start, const char *from, size_t length,
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(length) : : "memory");
 }
 
+/* This is stored to next: the first line of a page is not what the processor expects after the last of
+   another, and costs up to 15 ns to wait for. Never faults. */
+static inline void stores_announce(uintptr_t start)
+{
+    __asm__ volatile("prefetchw (%0)" ::"r"(start));
+}
+
 /* Zeroes past the caches, in whole cache lines: for memory that is in none of them, whose old content would
    be read first. Zen 4, pages that are not adjacent: 57 ns each, 110 where there is no CLZERO, and 330 as
    above; in the caches it is slower, and so is the next access. stores_fence must follow before another
