@@ -94,8 +94,8 @@ static inline void stores_copy(uintptr_t start, const char *from, size_t length,
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(length) : : "memory");
 }
 
-/* This is stored to next: the first line of a page is not what the processor expects after the last of
-   another, and costs up to 15 ns to wait for. Never faults. */
+/* This is stored to next. The first line of a page is not what the processor expects after another page: to
+   wait for it takes 2 ns where the second cache holds it, 15 behind that (Zen 4). Never faults. */
 static inline void stores_announce(uintptr_t start)
 {
     __asm__ volatile("prefetchw (%0)" ::"r"(start));
