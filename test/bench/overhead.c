@@ -11,6 +11,7 @@
 #include "test/bench/uapi.h"
 
 #include "scan/again.h"
+#include "scan/stores.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,17 +58,13 @@ static int kinds_of(const struct load *load, int asking)
 
 static int pagemap;
 
-static void write_zeroes(void *start, size_t bytes)
-{
-    __asm__ volatile("rep stosb" : "+D"(start), "+c"(bytes) : "a"(0) : "memory");
-}
-
-/* Not inlined, as madvise is not: see ruled_out.c. */
+/* Stores as keepwarm's own resets do: else what is faster about those would be taken off what it adds. Not
+   inlined, as madvise is not: see ruled_out.c. */
 __attribute__((noinline)) static void reset_here(const struct load *load)
 {
     struct scan_region runs[REGIONS];
     if (load->kinds & WHOLE) {
-        write_zeroes(load->start, load->pages * PAGE);
+        stores_zeroes((uintptr_t)load->start, load->pages * PAGE, true);
         return;
     }
     struct scan_request request = scan_for_dirty(load->start, load->start + load->pages * PAGE, SCAN_PFNZERO,
@@ -77,8 +74,10 @@ __attribute__((noinline)) static void reset_here(const struct load *load)
     int count = direct_ioctl(pagemap, SCAN_REQUEST, &request);
     if (count < 0)
         die("PAGEMAP_SCAN (Linux 6.7)");
-    for (int i = 0; i < count; i++)
-        write_zeroes((void *)runs[i].start, runs[i].end - runs[i].start);
+    for (const struct scan_region *run = runs, *behind = runs + count; run < behind; run++) {
+        stores_announce(run[run + 1 < behind].start);
+        stores_zeroes(run->start, run->end - run->start, true);
+    }
 }
 
 static void dirty_pages(const struct load *load)
@@ -184,6 +183,7 @@ int main(int argc, char **argv)
     pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
     if (pagemap < 0)
         die("/proc/self/pagemap");
+    stores_start();
     items_measure(costs);
     printf("%-60s %8s   %s\n", "", "median", "quartiles, ns");
     print_items(asking, costs);
