@@ -5,7 +5,7 @@
 #include "scan/call_path.h"
 
 enum {
-    SETS_BITS = 11,
+    PLACES_BITS = 13,
     WAYS = SLOT_WAYS,
     WORDS = sizeof(struct slot_history) / sizeof(uint64_t),
     ROUND_STEP = 64
@@ -18,20 +18,23 @@ enum {
 struct entry {
     uint64_t start, check, words[WORDS];
 } __attribute__((aligned(64)));
-static struct entry entries[1 << SETS_BITS][WAYS];
+static struct entry entries[1 << PLACES_BITS];
 _Static_assert(offsetof(struct slot_history, kept) == 0 &&
                    sizeof(struct slot_history) % sizeof(uint64_t) == 0,
                "the first word holds what is kept");
+_Static_assert((WAYS & (WAYS - 1)) == 0, "a set begins at a multiple of its size");
 
-static struct entry *set_of(uintptr_t start)
+/* Of all entries: which is the first place to look for it. */
+static inline uint32_t first_place(uintptr_t start)
 {
-    return entries[(start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - SETS_BITS)];
+    return (uint32_t)((start >> 12) * 0x9e3779b97f4a7c15ULL >> (64 - PLACES_BITS));
 }
 
-/* The ith place to look for it, mostly in the first. */
+/* The ith place, in one set with it. */
 static inline struct entry *way_of(uintptr_t start, unsigned i)
 {
-    return &set_of(start)[((unsigned)(start >> 23) + i) % WAYS];
+    uint32_t first = first_place(start);
+    return &entries[(first & ~(WAYS - 1)) | ((first + i) & (WAYS - 1))];
 }
 
 static inline bool is_of(const struct entry *entry, uintptr_t start)
@@ -167,14 +170,14 @@ bool slot_has_place(uintptr_t start)
 
 uint32_t slot_hand_for(uintptr_t start)
 {
-    return (uint32_t)(set_of(start) - entries[0]);
+    return first_place(start) & ~(WAYS - 1);
 }
 
 bool slot_next_kept(uint32_t *hand, uintptr_t *start, struct slot_history *history)
 {
     for (unsigned i = 0; i < ROUND_STEP; i++) {
-        uint32_t at = __atomic_fetch_add(hand, 1, __ATOMIC_RELAXED) % (WAYS << SETS_BITS);
-        if (read_entry(&entries[at / WAYS][at % WAYS], start, history) && history->kept)
+        uint32_t at = __atomic_fetch_add(hand, 1, __ATOMIC_RELAXED) % (1 << PLACES_BITS);
+        if (read_entry(&entries[at], start, history) && history->kept)
             return true;
     }
     return false;

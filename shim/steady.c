@@ -64,7 +64,9 @@ INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t c
     if (unlikely(process.rules.any_caller))
         key.callers = caller_matches(caller);
     if (unlikely(!reset_again(entry, &key, vectors_free))) {
-        plan_cache_end_steady(entry, &key);
+        /* Of a copy, so that the key itself is in registers. */
+        struct plan_key other = key;
+        plan_cache_end_steady(entry, &other);
         return false;
     }
     counters_turn_is_over();
