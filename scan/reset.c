@@ -12,40 +12,13 @@
 /* After so many runs that only the real call may touch, one real call for all the rest is cheaper. */
 enum { FORWARDED_RUNS = 16 };
 
-/* /dev/zero is read straight into user memory: an unwritable page makes it come back short, or EFAULT. */
-static int fill_safely(const struct scan_files *files, uintptr_t start, size_t length)
-{
-    while (length) {
-        /* The descriptor moves when the host wants its number (a dup2, perhaps in a signal handler that has
-           just cut a read short): what was read under the old number then does not count. pread consumes
-           nothing. */
-        int zero = __atomic_load_n(&files->zero, __ATOMIC_ACQUIRE);
-        long count = prim_pread(zero, (void *)start, length, 0);
-        if (__atomic_load_n(&files->zero, __ATOMIC_ACQUIRE) != zero)
-            return -EAGAIN;
-        if (count <= 0)
-            return count ? (int)count : -EFAULT;
-        start += (uintptr_t)count;
-        length -= (size_t)count;
-    }
-    return 0;
-}
-
-/* A file that is only promised to be stable may be cut short, and a load past its end is a SIGBUS. */
-static int copy_safely(uintptr_t start, const char *from, size_t length)
-{
-    struct iovec to = {(void *)start, length}, source = {(void *)from, length};
-    long count = prim_copy_safely(&to, &source, 1);
-    return count == (long)length ? 0 : count < 0 ? (int)count : -EFAULT;
-}
-
 static inline int restore_from_image(const struct image *image, uint64_t offset, uintptr_t start,
                                      size_t length, bool vectors_free)
 {
     if (offset + length > image->size)
         return -EFAULT;
     if (image->kind == IMAGE_STABLE)
-        return copy_safely(start, image->view + offset, length);
+        return stores_copy_safely(start, image->view + offset, length);
     stores_copy(start, image->view + offset, length, vectors_free);
     return 0;
 }
@@ -91,7 +64,7 @@ static inline int restore_zeroes(const struct scan_files *files, const struct re
                                  uintptr_t start, size_t length, bool vectors_free)
 {
     if (span->unconfirmed)
-        return fill_safely(files, start, length);
+        return stores_zeroes_safely(&files->zero, start, length);
     store_zeroes(start, length, length / PAGE <= span->streams, vectors_free);
     return 0;
 }
@@ -335,7 +308,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
     else if (stores_safe)
         store_zeroes(start, piece->end - start, streams, vectors_free);
     else
-        error = fill_safely(files, start, piece->end - start);
+        error = stores_zeroes_safely(&files->zero, start, piece->end - start);
     if (streams)
         stores_fence();
     if (!error && !piece_stands(piece))

@@ -1,6 +1,9 @@
 #include "scan/stores.h"
 
+#include <errno.h>
 #include <sys/platform/x86.h>
+
+#include "scan/prim.h"
 
 enum { CACHE_LINE = 64, CPU_CLZERO = x86_cpu_index_80000008_ebx + 0 };
 
@@ -34,4 +37,29 @@ void stores_stream(uintptr_t start, size_t length)
     else
         for (uintptr_t line = start; line < end; line += CACHE_LINE)
             store_line(line);
+}
+
+int stores_zeroes_safely(const int *zero, uintptr_t start, size_t length)
+{
+    while (length) {
+        int descriptor = __atomic_load_n(zero, __ATOMIC_ACQUIRE);
+        long count = prim_pread(descriptor, (void *)start, length, 0);
+        /* The descriptor moves when the host wants its number (a dup2, perhaps in a signal handler that has
+           just cut a read short): what was read under the old number then does not count. pread consumes
+           nothing. */
+        if (__atomic_load_n(zero, __ATOMIC_ACQUIRE) != descriptor)
+            return -EAGAIN;
+        if (count <= 0)
+            return count ? (int)count : -EFAULT;
+        start += (uintptr_t)count;
+        length -= (size_t)count;
+    }
+    return 0;
+}
+
+int stores_copy_safely(uintptr_t start, const char *from, size_t length)
+{
+    struct iovec to = {(void *)start, length}, source = {(void *)from, length};
+    long count = prim_copy_safely(&to, &source, 1);
+    return count == (long)length ? 0 : count < 0 ? (int)count : -EFAULT;
 }

@@ -1,4 +1,5 @@
-/* Writing to memory that is present and writable: zeroes, or a copy of other pages. Signal-safe. */
+/* Writing zeroes, or a copy of other pages: to memory that is present and writable, or as far as it is.
+   Signal-safe. */
 #ifndef SCAN_STORES_H
 #define SCAN_STORES_H
 
@@ -111,5 +112,14 @@ static inline void stores_fence(void)
 {
     __asm__ volatile("sfence" ::: "memory");
 }
+
+/* By the kernel, which writes where a store would not fault: reads *zero, a descriptor of /dev/zero, straight
+   into the memory. Returns 0, or a negative errno where some of it may not have been written: EFAULT at an
+   unwritable page or a guard, EAGAIN when the descriptor was moved meanwhile. */
+int stores_zeroes_safely(const int *zero, uintptr_t start, size_t length);
+
+/* ... and for a file that is only promised to be stable, and may be cut short: a load past its end is a
+   SIGBUS. Returns 0 or a negative errno: EFAULT. */
+int stores_copy_safely(uintptr_t start, const char *from, size_t length);
 
 #endif

@@ -16,6 +16,7 @@ enum { PLAN_PIECES = 8 };
 enum steady {
     STEADY_NOT,
     STEADY_WHOLE, /* its pieces are written whole */
+    STEADY_FILL,  /* ... by the kernel, being anonymous, as a store may fault */
     STEADY_SCAN,  /* one scan of them all finds few dirty pages, as many as the last did */
 };
 

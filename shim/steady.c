@@ -3,6 +3,7 @@
 #include "scan/again.h"
 #include "scan/call_path.h"
 #include "scan/prim.h"
+#include "scan/stores.h"
 #include "shim/caller.h"
 #include "shim/carry_out.h"
 #include "shim/keeping.h"
@@ -28,6 +29,14 @@ scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t 
     return false;
 }
 
+static inline __attribute__((always_inline)) bool
+write_again(const struct plan_key *key, const struct steady_plan *plan, enum steady steady, bool vectors_free)
+{
+    if (unlikely(steady == STEADY_FILL))
+        return stores_zeroes_safely(&process.files.zero, key->start, key->end - key->start) == 0;
+    return likely(!state_has_guards()) && again_whole(key->start, plan->piece, plan->count, vectors_free);
+}
+
 static inline __attribute__((always_inline)) bool reset_again(const struct plan_entry *entry,
                                                               const struct plan_key *key, bool vectors_free)
 {
@@ -43,13 +52,12 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
     if (likely(steady == STEADY_SCAN)) {
         if (unlikely(!scan_again(key, &plan, kept, vectors_free)))
             return false;
-    } else {
-        /* A real call in between has left nothing of it kept. */
-        if (unlikely(kept != pages || state_has_guards() ||
-                     !again_whole(key->start, plan.piece, plan.count, vectors_free)))
-            return false;
-        count_steady(0, 0, kept, plan.matched);
+        return true;
     }
+    /* A real call in between has left nothing of it kept. */
+    if (unlikely(kept != pages) || unlikely(!write_again(key, &plan, steady, vectors_free)))
+        return false;
+    count_steady(0, 0, kept, plan.matched);
     return true;
 }
 
@@ -80,9 +88,10 @@ enum steady steady_next(const struct plan_key *key, const struct work *work, uin
     if (account->real_calls || !work->served || !plan_cache_can_be_steady(key, work->plan) ||
         !keeping_is_at_ease())
         return STEADY_NOT;
+    if (account->scans == 0 && (kept != pages || policy_streams(pages) >= pages))
+        return STEADY_NOT;
     if (account->scans == 0)
-        return work->stores_safe && kept == pages && policy_streams(pages) < pages ? STEADY_WHOLE
-                                                                                   : STEADY_NOT;
+        return work->stores_safe ? STEADY_WHOLE : STEADY_FILL;
     /* Where more are dirty, the complement may be what is asked for. */
     bool few = kept < AGAIN_MOST && 2 * kept <= pages;
     return account->scans == 1 && account->pages_scanned == pages && few ? STEADY_SCAN : STEADY_NOT;

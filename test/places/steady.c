@@ -13,7 +13,9 @@
 
 static const char cache[] = "any,vma=cache", cache_of_others[] = "any,max=1M;any,min=2M,vma=cache";
 
-enum { PAGES = 128, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
+enum { MOST_PAGES = 128, CYCLES = 200, MIXED = 16, GUARD_INSTALL = 102, GUARD_REMOVE = 103 };
+
+static size_t range_pages = MOST_PAGES;
 
 /* Anonymous memory, but for some pages that map an image of its own. */
 struct range {
@@ -31,9 +33,10 @@ struct habit {
 };
 
 static const size_t few_pages[] = {2, MIXED - 1, MIXED, MIXED + 1, 40};
-static size_t many_pages[PAGES / 2], all_pages[PAGES];
+static size_t many_pages[MOST_PAGES / 2], all_pages[MOST_PAGES];
 static const struct habit few = {few_pages, sizeof few_pages / sizeof *few_pages},
-                          many = {many_pages, PAGES / 2}, all = {all_pages, PAGES};
+                          many = {many_pages, MOST_PAGES / 2};
+static struct habit all = {all_pages, MOST_PAGES};
 
 static unsigned char *page_of(const struct range *range, size_t page)
 {
@@ -76,19 +79,20 @@ static struct range map_range(size_t image_from, size_t image_end)
 {
     struct range range = {.image_from = image_from, .image_end = image_end};
     /* With room for it to be moved, and where no neighbour merges with it. */
-    unsigned char *room = mmap(NULL, 4 * PAGES * PLACE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    range.start = room + PAGES * PLACE_PAGE;
-    if (room == MAP_FAILED || mprotect(range.start, PAGES * PLACE_PAGE, PROT_READ | PROT_WRITE))
+    unsigned char *room =
+        mmap(NULL, 4 * range_pages * PLACE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    range.start = room + range_pages * PLACE_PAGE;
+    if (room == MAP_FAILED || mprotect(range.start, range_pages * PLACE_PAGE, PROT_READ | PROT_WRITE))
         exit(CASE_FAILED);
-    madvise(range.start, PAGES * PLACE_PAGE, MADV_NOHUGEPAGE);
+    madvise(range.start, range_pages * PLACE_PAGE, MADV_NOHUGEPAGE);
     if (image_from < image_end) {
         int fd = image_of(&range, 100);
         map_image(&range, fd, 100, 0);
         close(fd);
     }
-    for (size_t i = 0; i < PAGES; i++)
+    for (size_t i = 0; i < MOST_PAGES; i++)
         all_pages[i] = i;
-    for (size_t i = 0; i < PAGES / 2; i++)
+    for (size_t i = 0; i < MOST_PAGES / 2; i++)
         many_pages[i] = 2 * i;
     return range;
 }
@@ -113,7 +117,7 @@ static void dirty(const struct range *range, const struct habit *habit)
 
 static bool reset(const struct range *range)
 {
-    return madvise(range->start, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0;
+    return madvise(range->start, range_pages * PLACE_PAGE, MADV_DONTNEED) == 0;
 }
 
 /* Goes on until nothing about it is new. To look is to touch: all of it is looked at only in the end. */
@@ -127,23 +131,23 @@ static bool settle(const struct range *range, const struct habit *habit)
             if (page_of(range, habit->page[i])[cycle] != fresh(range, habit->page[i]))
                 return false;
     }
-    return is_fresh(range, 0, PAGES);
+    return is_fresh(range, 0, range_pages);
 }
 
 /* Other pages than those of the habit, more of them and fewer, and a part of the range alone. */
 static bool other_pages(struct range *range, const struct habit *habit)
 {
-    for (size_t page = 0; page < PAGES; page++) {
+    for (size_t page = 0; page < range_pages; page++) {
         memset(page_of(range, page), 0xdd, PLACE_PAGE);
-        if (!reset(range) || !is_fresh(range, 0, PAGES))
+        if (!reset(range) || !is_fresh(range, 0, range_pages))
             return false;
         if (page % 8 == 7 && !settle(range, habit))
             return false;
     }
-    for (size_t pages = 1; pages < PAGES; pages += 13) {
+    for (size_t pages = 1; pages < range_pages; pages += 13) {
         dirty(range, &all);
         if (madvise(range->start, pages * PLACE_PAGE, MADV_DONTNEED) || !is_fresh(range, 0, pages) ||
-            page_of(range, pages)[5] != 0xee || !reset(range) || !is_fresh(range, 0, PAGES) ||
+            page_of(range, pages)[5] != 0xee || !reset(range) || !is_fresh(range, 0, range_pages) ||
             !settle(range, habit))
             return false;
     }
@@ -155,7 +159,7 @@ static bool other_protection(struct range *range, const struct habit *habit)
     dirty(range, habit);
     unsigned char *part = page_of(range, 2);
     size_t length = 3 * PLACE_PAGE;
-    if (mprotect(part, length, PROT_READ) || !reset(range) || !is_fresh(range, 0, PAGES) ||
+    if (mprotect(part, length, PROT_READ) || !reset(range) || !is_fresh(range, 0, range_pages) ||
         mprotect(part, length, PROT_READ | PROT_WRITE) || !settle(range, habit))
         return false;
     dirty(range, habit);
@@ -165,12 +169,13 @@ static bool other_protection(struct range *range, const struct habit *habit)
 
 static bool guard_pages(struct range *range, const struct habit *habit)
 {
-    unsigned char *part = page_of(range, 40);
+    size_t guarded = range_pages / 3;
+    unsigned char *part = page_of(range, guarded);
     dirty(range, habit);
     if (madvise(part, 2 * PLACE_PAGE, GUARD_INSTALL)) /* Linux 6.13, 6.15 for files */
         return errno == EINVAL;
-    return reset(range) && is_fresh(range, 0, 40) && is_fresh(range, 42, PAGES) &&
-           madvise(part, 2 * PLACE_PAGE, GUARD_REMOVE) == 0 && is_fresh(range, 0, PAGES) &&
+    return reset(range) && is_fresh(range, 0, guarded) && is_fresh(range, guarded + 2, range_pages) &&
+           madvise(part, 2 * PLACE_PAGE, GUARD_REMOVE) == 0 && is_fresh(range, 0, range_pages) &&
            settle(range, habit);
 }
 
@@ -181,14 +186,14 @@ static bool in_child(struct range *range, const struct habit *habit)
         _exit(settle(range, habit) ? 0 : 1);
     dirty(range, habit);
     int status;
-    return reset(range) && is_fresh(range, 0, PAGES) && waitpid(child, &status, 0) == child && status == 0 &&
-           settle(range, habit);
+    return reset(range) && is_fresh(range, 0, range_pages) && waitpid(child, &status, 0) == child &&
+           status == 0 && settle(range, habit);
 }
 
 /* Its mappings are moved away, and others take their place: another image, or none, or a shared one. */
 static bool other_mappings(struct range *range, const struct habit *habit)
 {
-    size_t length = PAGES * PLACE_PAGE;
+    size_t length = range_pages * PLACE_PAGE;
     dirty(range, habit);
     if (range->image_from < range->image_end) {
         /* To and fro between files and parts of them that the library knows by then. */
@@ -196,7 +201,7 @@ static bool other_mappings(struct range *range, const struct habit *habit)
         for (unsigned char i = 0; i < 8; i++) {
             map_image(range, fd[(i + 1) / 2 % 2], 50 + (i + 1) / 2 % 2, i / 2 % 2);
             dirty(range, habit);
-            if (!reset(range) || !is_fresh(range, 0, PAGES) || !settle(range, habit))
+            if (!reset(range) || !is_fresh(range, 0, range_pages) || !settle(range, habit))
                 return false;
         }
         close(fd[0]);
@@ -204,7 +209,7 @@ static bool other_mappings(struct range *range, const struct habit *habit)
     }
     dirty(range, habit);
     if (munmap(page_of(range, 2), PLACE_PAGE) || reset(range) || errno != ENOMEM ||
-        !is_fresh(range, 3, PAGES))
+        !is_fresh(range, 3, range_pages))
         return false;
     if (mmap(range->start, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
         MAP_FAILED)
@@ -222,10 +227,10 @@ static bool other_mappings(struct range *range, const struct habit *habit)
  * time. */
 static bool unseen_protection(struct range *range, const struct habit *habit)
 {
-    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    long start = (long)range->start, length = (long)range_pages * PLACE_PAGE;
     dirty(range, habit);
     return raw_call(SYS_mprotect, start, length, PROT_READ, 0) == 0 && reset(range) &&
-           is_fresh(range, 0, PAGES) &&
+           is_fresh(range, 0, range_pages) &&
            raw_call(SYS_mprotect, start, length, PROT_READ | PROT_WRITE, 0) == 0 && settle(range, habit);
 }
 
@@ -235,12 +240,12 @@ static bool unseen_protection_of_a_part(struct range *range, const struct habit 
     dirty(range, habit);
     return raw_call(SYS_mprotect, part, PLACE_PAGE, PROT_NONE, 0) == 0 && reset(range) &&
            raw_call(SYS_mprotect, part, PLACE_PAGE, PROT_READ | PROT_WRITE, 0) == 0 &&
-           is_fresh(range, 0, PAGES) && settle(range, habit);
+           is_fresh(range, 0, range_pages) && settle(range, habit);
 }
 
 static bool unseen_lock(struct range *range, const struct habit *habit)
 {
-    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    long start = (long)range->start, length = (long)range_pages * PLACE_PAGE;
     dirty(range, habit);
     return raw_call(SYS_mlock, start, length, 0, 0) == 0 && !reset(range) && errno == EINVAL &&
            page_of(range, 2)[9] == 0xee && raw_call(SYS_munlock, start, length, 0, 0) == 0 &&
@@ -250,20 +255,33 @@ static bool unseen_lock(struct range *range, const struct habit *habit)
 /* Zeroes where the image was, all over. */
 static bool unseen_mapping(struct range *range, const struct habit *habit)
 {
-    long start = (long)range->start, length = (long)PAGES * PLACE_PAGE;
+    long start = (long)range->start, length = (long)range_pages * PLACE_PAGE;
     range->image_end = range->image_from;
     if (raw_call(SYS_mmap, start, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED) !=
         start)
         return false;
     dirty(range, habit);
-    return reset(range) && is_fresh(range, 0, PAGES) && settle(range, habit);
+    return reset(range) && is_fresh(range, 0, range_pages) && settle(range, habit);
 }
 
 static bool unseen_hole(struct range *range, const struct habit *habit)
 {
     dirty(range, habit);
     return raw_call(SYS_munmap, (long)page_of(range, 2), PLACE_PAGE, 0, 0) == 0 && !reset(range) &&
-           errno == ENOMEM && is_fresh(range, 3, PAGES);
+           errno == ENOMEM && is_fresh(range, 3, range_pages);
+}
+
+static bool unseen_guard(struct range *range, const struct habit *habit)
+{
+    size_t guarded = range_pages / 3;
+    long part = (long)page_of(range, guarded);
+    dirty(range, habit);
+    long result = raw_call(SYS_madvise, part, PLACE_PAGE, GUARD_INSTALL, 0);
+    if (result)
+        return result == -EINVAL;
+    return reset(range) && is_fresh(range, 0, guarded) && is_fresh(range, guarded + 1, range_pages) &&
+           raw_call(SYS_madvise, part, PLACE_PAGE, GUARD_REMOVE, 0) == 0 && is_fresh(range, 0, range_pages) &&
+           settle(range, habit);
 }
 
 static int habits(size_t image_from, size_t image_end, const struct habit *habit)
@@ -271,11 +289,12 @@ static int habits(size_t image_from, size_t image_end, const struct habit *habit
     static bool (*const happens[])(struct range *, const struct habit *) = {
         unseen_protection, unseen_protection_of_a_part,
         unseen_lock,       unseen_mapping,
-        unseen_hole,       other_pages,
-        other_protection,  in_child,
-        other_mappings,    guard_pages,
+        unseen_hole,       unseen_guard,
+        other_pages,       other_protection,
+        in_child,          other_mappings,
+        guard_pages,
     };
-    enum { UNSEEN = 5 };
+    enum { UNSEEN = 6 };
     bool promised = strcmp(getenv("KEEPWARM_REGIONS"), cache) == 0;
     for (size_t i = promised ? UNSEEN : 0; i < sizeof happens / sizeof *happens; i++) {
         struct range range = map_range(image_from, image_end);
@@ -298,7 +317,7 @@ static int few_of_anonymous(void)
 
 static int few_of_image(void)
 {
-    return habits(0, PAGES, &few);
+    return habits(0, range_pages, &few);
 }
 
 static int few_of_image_first(void)
@@ -308,7 +327,7 @@ static int few_of_image_first(void)
 
 static int few_of_image_last(void)
 {
-    return habits(MIXED, PAGES, &few);
+    return habits(MIXED, range_pages, &few);
 }
 
 static int many_of_anonymous(void)
@@ -318,7 +337,7 @@ static int many_of_anonymous(void)
 
 static int many_of_image(void)
 {
-    return habits(0, PAGES, &many);
+    return habits(0, range_pages, &many);
 }
 
 static int all_of_anonymous(void)
@@ -326,9 +345,16 @@ static int all_of_anonymous(void)
     return habits(0, 0, &all);
 }
 
+/* So few that vma=check has the kernel write them, with no scan. */
+static int all_of_a_few(void)
+{
+    range_pages = all.count = 8;
+    return habits(0, 0, &all);
+}
+
 static int all_of_image(void)
 {
-    return habits(0, PAGES, &all);
+    return habits(0, range_pages, &all);
 }
 
 static int all_of_image_first(void)
@@ -338,7 +364,7 @@ static int all_of_image_first(void)
 
 static int all_of_image_last(void)
 {
-    return habits(MIXED, PAGES, &all);
+    return habits(MIXED, range_pages, &all);
 }
 
 int main(int argc, char **argv)
@@ -360,6 +386,8 @@ int main(int argc, char **argv)
         {"few_of_image_last_checked", "any", NULL, few_of_image_last},
         {"few_of_image_beside_a_promise", cache_of_others, NULL, few_of_image},
         {"many_of_anonymous_checked", "any", NULL, many_of_anonymous},
+        {"all_of_a_few", cache, NULL, all_of_a_few},
+        {"all_of_a_few_checked", "any", NULL, all_of_a_few},
         {"all_of_image_checked", "any", NULL, all_of_image},
     };
     return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
