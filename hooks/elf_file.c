@@ -117,17 +117,23 @@ static void read_dynamic(struct elf_file *file, uint64_t offset, uint64_t size)
         file->soname = value[DT_SONAME];
 }
 
+/* cmd/link/internal/ld/elf.go: ELF_NOTE_GOBUILDID_TAG. */
+enum { NT_GO_BUILD_ID = 4 };
+
 static void read_notes(struct elf_file *file, uint64_t offset, uint64_t address, uint64_t size)
 {
-    for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= size && file->build_id_size == 0;) {
+    for (uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= size;) {
         Elf64_Nhdr note;
         memcpy(&note, file->bytes + offset + at, sizeof note);
         uint64_t name = at + sizeof note, content = name + ((note.n_namesz + UINT64_C(3)) & ~UINT64_C(3));
         uint64_t end = content + ((note.n_descsz + UINT64_C(3)) & ~UINT64_C(3));
         if (end > size)
             return;
+        const uint8_t *owner = file->bytes + offset + name;
+        if (note.n_type == NT_GO_BUILD_ID && note.n_namesz == 4 && memcmp(owner, "Go\0", 4) == 0)
+            file->is_go = true;
         if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && note.n_descsz <= ELF_BUILD_ID_MOST &&
-            memcmp(file->bytes + offset + name, "GNU", 4) == 0) {
+            file->build_id_size == 0 && memcmp(owner, "GNU", 4) == 0) {
             file->build_id_size = note.n_descsz;
             file->build_id_address = address + content;
             memcpy(file->build_id, file->bytes + offset + content, note.n_descsz);
@@ -175,6 +181,23 @@ static int read_segments(struct elf_file *file)
         return ELF_ERROR_segments;
     read_dynamic(file, dynamic.p_offset, dynamic.p_filesz);
     return 0;
+}
+
+/* -ldflags=-buildid= leaves the note out, but not this. */
+static bool has_go_section(const struct elf_file *file)
+{
+    size_t names;
+    Elf_Scn *section = NULL;
+    if (elf_getshdrstrndx(file->elf, &names))
+        return false;
+    while ((section = elf_nextscn(file->elf, section))) {
+        GElf_Shdr header;
+        const char *name =
+            gelf_getshdr(section, &header) ? elf_strptr(file->elf, names, header.sh_name) : NULL;
+        if (name && strcmp(name, ".go.buildinfo") == 0)
+            return true;
+    }
+    return false;
 }
 
 /* .symtab is in no segment: sections are needed for it, and may be stripped or damaged. */
@@ -237,6 +260,7 @@ int elf_file_from_memory(struct elf_file *file, const uint8_t *bytes, size_t siz
         return error;
     }
     read_symtab(file);
+    file->is_go = file->is_go || has_go_section(file);
     return 0;
 }
 

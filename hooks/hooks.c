@@ -414,6 +414,7 @@ EXPORT int hooks_install(const struct hooks_request *request)
         return -EBUSY;
     state.request = *request;
     hook_decide_now = request->decide;
+    hook_decide_in_little_stack_now = request->decide_in_little_stack;
     state.moment = AT_START;
     int error = request->kinds ? look_at_all() : 0;
     if (request->rehearsal)

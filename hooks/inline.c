@@ -6,6 +6,7 @@
 
 #include "hooks/objects.h"
 #include "hooks/site_list.h"
+#include "hooks/stub.h"
 #include "hooks/thunk.h"
 
 /* The number's mov comes first but for an endbr64 and, in process_madvise, a move of the fourth argument. */
@@ -16,7 +17,7 @@ struct pass {
     struct file_site *site; /* those that can be patched */
     const uint8_t **thunk;
     size_t count, room;
-    bool no_memory;
+    bool no_memory, is_go;
     uint64_t madvise, process_madvise; /* for entries: addresses in the file; 0: none */
     bool has_madvise;
 };
@@ -44,6 +45,10 @@ static bool collect(void *context, const struct file_site *site)
         if (!is_entry(pass, site))
             return true; /* another function's: it is not asked for, and need not be counted */
         pass->has_madvise |= site->number == SITE_CALL_madvise;
+    }
+    if (pass->is_go && site->number == SITE_CALL_process_madvise) {
+        leave(pass->work, site, SITE_small_stack);
+        return true;
     }
     if (site->reason != SITE_patchable) {
         leave(pass->work, site, site->reason);
@@ -96,7 +101,7 @@ static bool is_patched(const struct pass *pass, size_t i)
 }
 
 /* All thunks are written and sealed before the first site leads to one. */
-static enum site_reason make_thunks(struct pass *pass)
+static enum site_reason make_thunks(struct pass *pass, const char *stub)
 {
     struct thunk_block block;
     const uint8_t *low = mov_of(pass, 0), *high = mov_of(pass, pass->count - 1) + SITE_BYTES_MOST;
@@ -105,7 +110,8 @@ static enum site_reason make_thunks(struct pass *pass)
         return reason;
     for (size_t i = 0; i < pass->count; i++) {
         struct site shape = shape_of(&pass->site[i]);
-        pass->thunk[i] = is_as_in_file(pass, i) ? thunk_block_add(&block, mov_of(pass, i), &shape) : NULL;
+        pass->thunk[i] =
+            is_as_in_file(pass, i) ? thunk_block_add(&block, mov_of(pass, i), &shape, stub) : NULL;
     }
     return thunk_block_seal(&block);
 }
@@ -141,7 +147,8 @@ static void patch_all(struct pass *pass)
 
 int inline_patch(struct inline_work *work, const struct elf_file *file)
 {
-    struct pass pass = {.work = work};
+    struct pass pass = {.work = work, .is_go = file->is_go};
+    const char *stub = file->is_go ? hook_stub_in_little_stack : hook_stub;
     if (work->entries) {
         elf_defines(file, "madvise", &pass.madvise);
         elf_defines(file, "process_madvise", &pass.process_madvise);
@@ -153,7 +160,7 @@ int inline_patch(struct inline_work *work, const struct elf_file *file)
         work->left(work->context, pass.madvise + work->bias, "libc", SITE_CALL_madvise, SITE_no_entry);
     if (!error && pass.count) {
         pass.thunk = calloc(pass.count, sizeof *pass.thunk);
-        enum site_reason reason = pass.thunk ? make_thunks(&pass) : SITE_no_thunk;
+        enum site_reason reason = pass.thunk ? make_thunks(&pass, stub) : SITE_no_thunk;
         if (reason == SITE_patchable)
             patch_all(&pass);
         else

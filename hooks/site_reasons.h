@@ -23,6 +23,7 @@
     REASON(complex, "the function's branches are too many to follow")                                        \
     /* What the file says (site_list.c). */                                                                  \
     REASON(no_function, "no symbol or unwind table says where its function begins")                          \
+    REASON(small_stack, "Go's code may have too little stack here for a vector of ranges")                   \
     /* What the process says (patch.c, thunk.c). */                                                          \
     REASON(replaced, "the file is no longer the one that was mapped, or its build-id differs")               \
     REASON(unreadable, "the object's file cannot be read, or is damaged")                                    \

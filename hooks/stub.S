@@ -19,11 +19,12 @@
 #define DIRECTION_FLAG 0x400
 
 	.text
-	.globl	hook_stub
-	.hidden	hook_stub
-	.type	hook_stub, @function
+.macro STUB name, decide
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
 	.p2align 4
-hook_stub:
+\name:
 	.cfi_startproc
 	.cfi_def_cfa %rsp, 0
 	.cfi_register %rip, %rcx
@@ -56,7 +57,7 @@ hook_stub:
 	lea	8(%rsp), %rdi			/* struct hook_call */
 	and	$-16, %rsp
 	cld
-	call	*hook_decide_now(%rip)
+	call	*\decide(%rip)
 	mov	%eax, %r11d
 	mov	%rbp, %rsp
 	.cfi_def_cfa_register %rsp
@@ -106,7 +107,11 @@ hook_stub:
 	.cfi_def_cfa_offset 0
 	jmp	*%rcx
 	.cfi_endproc
-	.size	hook_stub, . - hook_stub
+	.size	\name, . - \name
+.endm
+
+	STUB	hook_stub, hook_decide_now
+	STUB	hook_stub_in_little_stack, hook_decide_in_little_stack_now
 
 /* hook_call_on(function, top): the frame stays on the caller's stack, what the function pushes goes elsewhere. */
 	.globl	hook_call_on
@@ -132,12 +137,17 @@ hook_call_on:
 	.size	hook_call_on, . - hook_call_on
 
 	.data
-	.globl	hook_decide_now
-	.hidden	hook_decide_now
-	.type	hook_decide_now, @object
-	.size	hook_decide_now, 8
+.macro POINTER name
+	.globl	\name
+	.hidden	\name
+	.type	\name, @object
+	.size	\name, 8
 	.p2align 3
-hook_decide_now:
+\name:
 	.quad	0
+.endm
+
+	POINTER	hook_decide_now
+	POINTER	hook_decide_in_little_stack_now
 
 	.section .note.GNU-stack,"",@progbits

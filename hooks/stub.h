@@ -21,9 +21,13 @@ typedef int hook_decide(struct hook_call *call);
 
 /* Who decides; set before the first site is patched. Only a pointer store: may be changed at any time. */
 extern hook_decide *hook_decide_now __attribute__((visibility("hidden")));
+extern hook_decide *hook_decide_in_little_stack_now __attribute__((visibility("hidden")));
 
-/* Thunks jump here: rcx is the address behind the site's syscall, eax the number. Not callable from C. */
+/* Thunks jump here: rcx is the address behind the site's syscall, eax the number. Not callable from C. The
+   first takes 216 bytes of the host's stack, and hook_decide_now whatever it needs; the other asks
+   hook_decide_in_little_stack_now. */
 extern const char hook_stub[] __attribute__((visibility("hidden")));
+extern const char hook_stub_in_little_stack[] __attribute__((visibility("hidden")));
 
 /* Calls `function` on another stack, whose highest address `top` is a multiple of 16. */
 extern void hook_call_on(void (*function)(void), void *top) __attribute__((visibility("hidden")));

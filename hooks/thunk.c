@@ -4,8 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "hooks/stub.h"
-
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -73,7 +71,8 @@ static uint8_t *put64(uint8_t *at, uint64_t value)
     return put(at, &value, sizeof value);
 }
 
-const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, const struct site *site)
+const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, const struct site *site,
+                               const char *stub)
 {
     size_t copied = site->syscall - site->mov;
     if (!block->memory || block->size - block->used < THUNK_SIZE ||
@@ -86,8 +85,8 @@ const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, co
     at = put(at, mov, copied);
     at = put(at, "\x48\xb9", 2); /* movabs $after,%rcx */
     at = put64(at, (uintptr_t)mov + copied + 2);
-    at = put(at, "\x49\xbb", 2); /* movabs $hook_stub,%r11 */
-    at = put64(at, (uintptr_t)hook_stub);
+    at = put(at, "\x49\xbb", 2); /* movabs $stub,%r11 */
+    at = put64(at, (uintptr_t)stub);
     put(at, "\x41\xff\xe3", 3); /* jmp *%r11 */
     block->used += THUNK_SIZE;
     return start;

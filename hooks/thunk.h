@@ -23,9 +23,10 @@ enum site_reason thunk_block_open(struct thunk_block *block, const uint8_t *low,
                                   size_t count);
 
 /* Writes the thunk of the site whose mov lies at `mov` in memory; `site` gives its shape, and its offsets
-   count only as differences. Returns where the thunk begins, or NULL when the block is full or too far away.
-   The block is not sealed yet. */
-const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, const struct site *site);
+   count only as differences. It leads to `stub`, one of stub.h's. Returns where the thunk begins, or NULL
+   when the block is full or too far away. The block is not sealed yet. */
+const uint8_t *thunk_block_add(struct thunk_block *block, const uint8_t *mov, const struct site *site,
+                               const char *stub);
 
 /* Writes a jump to `target`, anywhere. Returns where it begins, or NULL when the block is full. */
 const uint8_t *thunk_block_add_jump(struct thunk_block *block, uint64_t target);

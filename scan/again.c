@@ -43,7 +43,7 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
                            uint64_t dirty, bool vectors_free, uint64_t *pages_scanned)
 {
     struct page_region few[AGAIN_FEW], *regions = few;
-    struct regions_claim claim;
+    struct loan claim;
     struct pagemap_scan scan;
     scan.fd = pagemap;
     scan.capacity = AGAIN_FEW;

@@ -157,7 +157,7 @@ bool memory_is_short(const struct memory_group *group, const struct memory_files
     if (usage == UINT64_MAX || usage < most)
         return false;
     /* Long lines, in a vector that is lent for scans: the stack may be small. */
-    struct regions_claim claim;
+    struct loan claim;
     char *lines = (char *)regions_claim(&claim);
     if (!lines)
         return false;

@@ -286,7 +286,7 @@ static __attribute__((noinline)) int scan_in_vector(const struct scan_files *fil
 int reset_scanned(const struct scan_files *files, const struct reset_span *span,
                   struct reset_account *account, uintptr_t *stopped)
 {
-    struct regions_claim claim;
+    struct loan claim;
     /* An audit goes deeper, and is rare. */
     bool few = span->expected && span->expected < REGIONS_FEW && !account->audit;
     struct page_region *regions = few ? NULL : regions_claim(&claim);

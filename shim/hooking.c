@@ -117,6 +117,7 @@ static int install(void *handle, unsigned kinds, bool rehearsal)
         .rehearsal = rehearsal,
         .wanted = is_wanted,
         .decide = site_call_decide,
+        .decide_in_little_stack = site_call_decide_in_little_stack,
         .madvise = (const void *)(uintptr_t)own_madvise,
         .process_madvise = (const void *)(uintptr_t)own_process_madvise,
         .syscall = (const void *)(uintptr_t)own_syscall,

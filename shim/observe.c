@@ -129,7 +129,7 @@ static void count_run(uint64_t amounts[OBSERVED_COUNT], const struct page_region
 static __attribute__((noinline)) enum reason scan_piece(uint64_t amounts[OBSERVED_COUNT], uintptr_t start,
                                                         uintptr_t end, bool anonymous)
 {
-    struct regions_claim claim;
+    struct loan claim;
     struct page_region *regions = regions_claim(&claim);
     if (!regions)
         return REASON_busy;

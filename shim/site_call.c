@@ -6,6 +6,7 @@
 #include "scan/prim.h"
 #include "shim/madvise.h"
 #include "shim/mappings.h"
+#include "shim/own_stack.h"
 #include "shim/reset_call.h"
 #include "shim/stack_room.h"
 #include "shim/state.h"
@@ -101,4 +102,20 @@ int site_call_decide(struct hook_call *call)
         return decide_mapping(call);
     return site_process_madvise((int)a[0], (const struct iovec *)a[1], (size_t)a[2], (int)a[3],
                                 (unsigned)a[4], call->after, &call->number);
+}
+
+int site_call_decide_in_little_stack(struct hook_call *call)
+{
+    int result;
+    bool reset = call->number == SYS_madvise &&
+                 (call->arguments[2] == ADVICE_DONTNEED || call->arguments[2] == ADVICE_DONTNEED_LOCKED);
+    /* All others need little. */
+    if (!reset)
+        return site_call_decide(call);
+    if (own_stack_decide(decide_madvise, call, &result))
+        return result;
+    state_enter();
+    count_real_call(REASON_busy, prim_pages((size_t)call->arguments[1]));
+    statistics_after_call(false);
+    return 0;
 }

@@ -8,4 +8,7 @@
    had made it. The host's vector registers are live. */
 int site_call_decide(struct hook_call *call);
 
+/* The same for code that may have little stack left: keepwarm uses 400 bytes of it. */
+int site_call_decide_in_little_stack(struct hook_call *call);
+
 #endif

@@ -100,7 +100,7 @@ long verify_call(const struct call *call, const struct plan *plan, int advice)
 {
     uint64_t differences = 0;
     uintptr_t position = call->start, place = 0;
-    struct regions_claim claim;
+    struct loan claim;
     struct chunks *chunks = (struct chunks *)regions_claim(&claim);
     for (unsigned i = 0; chunks && i < plan->count; position = plan->piece[i++].end) {
         uintptr_t here = 0;

@@ -152,7 +152,7 @@ static void query_lock(size_t pages)
 static void borrow_vector(size_t unused)
 {
     (void)unused;
-    struct regions_claim claim;
+    struct loan claim;
     if (regions_claim(&claim))
         regions_release(&claim);
 }

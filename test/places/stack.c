@@ -1,5 +1,6 @@
 /* Resets on small stacks: how much they use, and ranges that hold the caller's own stack. */
 #include "test/places/place.h"
+#include "test/places/stack_use.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,23 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { STACK = 8192, USE_MAX = 2048, PAINT = 0x5a };
-
-/* Calls function(a, b, c) with the stack pointer at top, which is a multiple of 16. */
-long stack_call(void *top, void *function, const void *a, size_t b, int c);
-__asm__(".globl stack_call\n"
-        "stack_call:\n"
-        "  push %rbp\n"
-        "  mov %rsp, %rbp\n"
-        "  mov %rdi, %rsp\n"
-        "  mov %rsi, %rax\n"
-        "  mov %rdx, %rdi\n"
-        "  mov %rcx, %rsi\n"
-        "  mov %r8d, %edx\n"
-        "  call *%rax\n"
-        "  mov %rbp, %rsp\n"
-        "  pop %rbp\n"
-        "  ret\n");
+enum { USE_MAX = 2048 };
 
 static int plain_madvise(void *address, size_t length, int advice)
 {
@@ -35,24 +20,9 @@ static int plain_madvise(void *address, size_t length, int advice)
 /* By which a case makes its resets. */
 static int (*make_reset)(void *, size_t, int) = plain_madvise;
 
-/* A reset on a coroutine's stack; returns how many of its bytes were used, or STACK on a wrong result. */
 static size_t use_of(unsigned char *memory, size_t length)
 {
-    static unsigned char *stack;
-    if (!stack) {
-        /* A guard page below, and one above: a range right behind the stack counts as part of it. */
-        stack =
-            mmap(NULL, STACK + 2 * PLACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        mprotect(stack, PLACE_PAGE, PROT_NONE);
-        mprotect(stack + PLACE_PAGE + STACK, PLACE_PAGE, PROT_NONE);
-    }
-    unsigned char *low = stack + PLACE_PAGE;
-    memset(low, PAINT, STACK);
-    long result = stack_call(low + STACK, (void *)make_reset, memory, length, MADV_DONTNEED);
-    size_t clean = 0;
-    while (clean < STACK && low[clean] == PAINT)
-        clean++;
-    return (int)result ? STACK : STACK - clean;
+    return stack_use(make_reset, memory, length);
 }
 
 /* The most that any of several resets of scattered pages uses. */
@@ -64,7 +34,7 @@ static size_t most_use(unsigned char *memory, size_t length, size_t stride, bool
             memory[at] = 1;
         size_t use = use_of(memory, length);
         if (zero && !is_zero(memory, length))
-            use = STACK;
+            use = SIZE_MAX;
         most = use > most ? use : most;
     }
     return most;

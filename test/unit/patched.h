@@ -34,7 +34,7 @@ static inline struct patched prepare(const void *function, uint32_t size)
     p.mov = code + p.site.mov;
     memcpy(p.expected, p.mov, p.site.syscall + 2 - p.site.mov);
     if (thunk_block_open(&p.block, code, code + size, 1) != SITE_patchable ||
-        !(p.thunk = thunk_block_add(&p.block, p.mov, &p.site)) ||
+        !(p.thunk = thunk_block_add(&p.block, p.mov, &p.site, hook_stub)) ||
         thunk_block_seal(&p.block) != SITE_patchable)
         abort();
     hook_decide_now = test_decide;

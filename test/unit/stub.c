@@ -338,7 +338,7 @@ Test(thunk, stays_in_reach)
     cr_expect_lt(llabs((long long)(block.memory - here)), 1ll << 31);
     struct site site = {.syscall = 5, .number = SITE_CALL_madvise, .mov_length = 5};
     size_t count = 0;
-    while (thunk_block_add(&block, here, &site))
+    while (thunk_block_add(&block, here, &site, hook_stub))
         count++;
     cr_expect_geq(count, 1000u);
     thunk_block_drop(&block);

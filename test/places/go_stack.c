@@ -1,0 +1,162 @@
+/* Resets at system call instructions of Go's code, which may be on a stack of which 800 bytes are left. This
+   program says of itself, by the note below, that it is Go's. */
+#include "test/places/place.h"
+#include "test/places/stack_use.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { PAGES = 512, USE_MOST = 512, RESETS = 200, INTERRUPTIONS = 300 };
+
+__asm__(".pushsection .note.go.buildid, \"a\", @note\n"
+        "  .p2align 2\n"
+        "  .long 4, 4, 4\n"
+        "  .ascii \"Go\\0\\0\"\n"
+        "  .ascii \"test\"\n"
+        ".popsection\n");
+
+/* Writes nothing to the stack. */
+int go_madvise(void *address, size_t length, int advice);
+__asm__(".globl go_madvise\n"
+        ".type go_madvise, @function\n"
+        "go_madvise:\n"
+        "  mov $28, %eax\n"
+        "  syscall\n"
+        "  ret\n"
+        ".size go_madvise, .-go_madvise\n");
+
+static unsigned char *memory;
+
+static void touch(size_t pages, size_t dirty, unsigned char *start)
+{
+    for (size_t i = 0; i < dirty; i++)
+        start[i * (pages / dirty) * PLACE_PAGE] = 1;
+}
+
+/* The most that resets of a range with so many dirty pages use. */
+static int uses_little(size_t pages, size_t dirty)
+{
+    size_t most = 0;
+    uint64_t served = counter("served");
+    memory = dirty_memory(pages * PLACE_PAGE);
+    for (int i = 0; i < RESETS; i++) {
+        touch(pages, dirty, memory);
+        size_t use = stack_use(go_madvise, memory, pages * PLACE_PAGE);
+        EXPECT(use <= PLACE_PAGE && is_zero(memory, dirty == pages ? pages * PLACE_PAGE : 1));
+        most = use > most ? use : most;
+    }
+    EXPECT(is_zero(memory, pages * PLACE_PAGE));
+    printf("  %zu bytes of stack\n", most);
+    EXPECT(most <= USE_MOST);
+    EXPECT(counter("served") > served + RESETS / 2 || counter("declined.no_rule"));
+    return CASE_PASSED;
+}
+
+static int few(void)
+{
+    return uses_little(PAGES, 3);
+}
+
+static int many(void)
+{
+    return uses_little(PAGES, 100);
+}
+
+static int all(void)
+{
+    return uses_little(4, 4);
+}
+
+static unsigned char *handlers;
+static volatile sig_atomic_t handled, wrong;
+static volatile bool jumps;
+static sigjmp_buf back;
+
+static bool is_fresh(const unsigned char *start)
+{
+    for (size_t at = 0; at < PAGES * PLACE_PAGE; at += PLACE_PAGE)
+        if (start[at])
+            return false;
+    return true;
+}
+
+/* In the middle of a reset, on a stack of its own, as Go's handlers are. */
+static void interrupt(int number)
+{
+    (void)number;
+    touch(PAGES, 40, handlers);
+    wrong |= go_madvise(handlers, PAGES * PLACE_PAGE, MADV_DONTNEED) != 0 || !is_fresh(handlers);
+    handled++;
+    if (jumps)
+        siglongjmp(back, 1);
+}
+
+static void ring_in(long microseconds)
+{
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {0, microseconds}}, NULL);
+}
+
+static int interrupted(bool jumping)
+{
+    static unsigned char handler_stack[64 << 10];
+    memory = dirty_memory(PAGES * PLACE_PAGE);
+    handlers = dirty_memory(PAGES * PLACE_PAGE);
+    EXPECT(sigaltstack(&(stack_t){.ss_sp = handler_stack, .ss_size = sizeof handler_stack}, NULL) == 0);
+    alarm(0);
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = interrupt, .sa_flags = SA_ONSTACK}, NULL);
+    while (handled < INTERRUPTIONS) {
+        jumps = jumping;
+        if (sigsetjmp(back, 1) == 0) {
+            int before = handled;
+            ring_in(1 + random() % 300);
+            while (handled == before) {
+                touch(PAGES, 60, memory);
+                EXPECT(go_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
+            }
+        }
+    }
+    EXPECT(!wrong);
+    jumps = false;
+    uint64_t served = counter("served");
+    for (int i = 0; i < 100; i++) {
+        touch(PAGES, 60, memory);
+        EXPECT(go_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
+    }
+    EXPECT(counter("served") == served + 100);
+    return CASE_PASSED;
+}
+
+static int handler_that_resets(void)
+{
+    return interrupted(false);
+}
+
+static int jumps_out_of_a_handler(void)
+{
+    return interrupted(true);
+}
+
+int main(int argc, char **argv)
+{
+    static const char hooks[] = "hooks=inline";
+    static const struct place_case cases[] = {
+        {"few", NULL, hooks, few},
+        {"few_cached", "any,vma=cache", hooks, few},
+        {"few_verified", NULL, "hooks=inline,mode=verify", few},
+        {"few_of_no_rule", "file=/nowhere", hooks, few},
+        {"many", NULL, hooks, many},
+        {"many_cached", "any,vma=cache", hooks, many},
+        {"all", NULL, hooks, all},
+        {"all_cached", "any,vma=cache", hooks, all},
+        {"handler_that_resets", NULL, hooks, handler_that_resets},
+        {"handler_that_resets_cached", "any,vma=cache", hooks, handler_that_resets},
+        {"jumps_out_of_a_handler", NULL, hooks, jumps_out_of_a_handler},
+    };
+    return place_main(argc, argv, cases, sizeof cases / sizeof *cases);
+}
