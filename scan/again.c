@@ -32,6 +32,9 @@ static inline __attribute__((always_inline)) uint64_t restore(const struct reset
             return pages;
         if (run->start >= piece->end && piece < last)
             start = piece++->end;
+        else if (likely(run->categories == CATEGORY_ZERO) && piece_is_anonymous(piece) &&
+                 run_is_within(run, from, piece->end))
+            from = run++->end; /* read, not written */
         else if (!restore_odd(piece, start, run, &from, vectors_free, &pages))
             return UINT64_MAX;
         else if (run->start == run->end)
