@@ -55,7 +55,7 @@ struct elf_file {
     size_t build_id_size;
     uint64_t build_id_address; /* of its bytes, before relocation */
     uint8_t build_id[ELF_BUILD_ID_MOST];
-    bool is_go; /* holds code of the Go compiler, which runs on small stacks */
+    bool is_go; /* holds code of the Go compiler, which runs on small stacks; and perhaps other code */
 };
 
 /* Opens and checks the file at `path` into `file`, which the caller owns and closes with elf_file_close if

@@ -40,7 +40,7 @@ struct hooks_request {
     bool rehearsal;                   /* also make every kind of system call that may come later */
     bool (*wanted)(const char *path); /* may this object's slots and inline sites be changed? */
     hook_decide *decide;              /* for inline and libc; also marks the object that is never touched */
-    hook_decide *decide_in_little_stack;             /* for inline sites of Go's code */
+    hook_decide *decide_in_little_stack;             /* for inline sites in Go's code */
     const void *madvise, *process_madvise, *syscall; /* what slots shall point to */
     /* Told after an object was looked at; again, with new numbers, when it is loaded again. */
     void (*object)(const struct hooks_object *object);

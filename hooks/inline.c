@@ -14,10 +14,11 @@ enum { ENTRY_MOV_MOST = 8 };
 
 struct pass {
     struct inline_work *work;
+    const struct elf_file *file;
     struct file_site *site; /* those that can be patched */
     const uint8_t **thunk;
     size_t count, room;
-    bool no_memory, is_go;
+    bool no_memory;
     uint64_t madvise, process_madvise; /* for entries: addresses in the file; 0: none */
     bool has_madvise;
 };
@@ -38,6 +39,14 @@ static bool is_entry(const struct pass *pass, const struct file_site *site)
     return function && site->mov >= function && site->mov - function <= ENTRY_MOV_MOST;
 }
 
+/* Go's compiler describes no frames for unwinders, and C's does: its code is in Go's objects too (cgo), and
+   has neither a small stack nor Go's handlers. */
+static bool is_in_little_stack(const struct pass *pass, const struct file_site *site)
+{
+    struct elf_extent function;
+    return pass->file->is_go && !elf_unwind_at(pass->file, site->mov, &function);
+}
+
 static bool collect(void *context, const struct file_site *site)
 {
     struct pass *pass = context;
@@ -46,7 +55,7 @@ static bool collect(void *context, const struct file_site *site)
             return true; /* another function's: it is not asked for, and need not be counted */
         pass->has_madvise |= site->number == SITE_CALL_madvise;
     }
-    if (pass->is_go && site->number == SITE_CALL_process_madvise) {
+    if (site->number == SITE_CALL_process_madvise && is_in_little_stack(pass, site)) {
         leave(pass->work, site, SITE_small_stack);
         return true;
     }
@@ -101,7 +110,7 @@ static bool is_patched(const struct pass *pass, size_t i)
 }
 
 /* All thunks are written and sealed before the first site leads to one. */
-static enum site_reason make_thunks(struct pass *pass, const char *stub)
+static enum site_reason make_thunks(struct pass *pass)
 {
     struct thunk_block block;
     const uint8_t *low = mov_of(pass, 0), *high = mov_of(pass, pass->count - 1) + SITE_BYTES_MOST;
@@ -110,6 +119,7 @@ static enum site_reason make_thunks(struct pass *pass, const char *stub)
         return reason;
     for (size_t i = 0; i < pass->count; i++) {
         struct site shape = shape_of(&pass->site[i]);
+        const char *stub = is_in_little_stack(pass, &pass->site[i]) ? hook_stub_in_little_stack : hook_stub;
         pass->thunk[i] =
             is_as_in_file(pass, i) ? thunk_block_add(&block, mov_of(pass, i), &shape, stub) : NULL;
     }
@@ -147,8 +157,7 @@ static void patch_all(struct pass *pass)
 
 int inline_patch(struct inline_work *work, const struct elf_file *file)
 {
-    struct pass pass = {.work = work, .is_go = file->is_go};
-    const char *stub = file->is_go ? hook_stub_in_little_stack : hook_stub;
+    struct pass pass = {.work = work, .file = file};
     if (work->entries) {
         elf_defines(file, "madvise", &pass.madvise);
         elf_defines(file, "process_madvise", &pass.process_madvise);
@@ -160,7 +169,7 @@ int inline_patch(struct inline_work *work, const struct elf_file *file)
         work->left(work->context, pass.madvise + work->bias, "libc", SITE_CALL_madvise, SITE_no_entry);
     if (!error && pass.count) {
         pass.thunk = calloc(pass.count, sizeof *pass.thunk);
-        enum site_reason reason = pass.thunk ? make_thunks(&pass, stub) : SITE_no_thunk;
+        enum site_reason reason = pass.thunk ? make_thunks(&pass) : SITE_no_thunk;
         if (reason == SITE_patchable)
             patch_all(&pass);
         else

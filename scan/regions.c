@@ -9,7 +9,7 @@ static struct {
     struct page_region region[REGIONS_MANY];
 } __attribute__((aligned(64))) vectors[VECTORS];
 
-static const struct loans loans = {vectors, sizeof vectors[0], VECTORS};
+static struct loans loans = {vectors, sizeof vectors[0], VECTORS, 0};
 
 struct page_region *regions_claim(struct loan *claim)
 {
@@ -19,4 +19,9 @@ struct page_region *regions_claim(struct loan *claim)
 void regions_release(struct loan *claim)
 {
     loan_return(&loans, claim);
+}
+
+void regions_forget_others(void)
+{
+    loan_forget_others(&loans);
 }

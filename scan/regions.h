@@ -13,4 +13,7 @@ struct page_region *regions_claim(struct loan *claim);
 
 void regions_release(struct loan *claim);
 
+/* In a fork child: see loan_forget_others. */
+void regions_forget_others(void);
+
 #endif

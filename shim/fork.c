@@ -2,10 +2,12 @@
    its own. */
 #include "scan/image.h"
 #include "scan/prim.h"
+#include "scan/regions.h"
 #include "shim/arms.h"
 #include "shim/keeping.h"
 #include "shim/live.h"
 #include "shim/observations.h"
+#include "shim/own_stack.h"
 #include "shim/plan_cache.h"
 #include "shim/slots.h"
 #include "shim/state.h"
@@ -20,6 +22,8 @@ static void adopt(void)
     statistics_forget_lock();
     counters_clear();
     slots_clear();
+    regions_forget_others();
+    own_stack_forget_others();
     observed_clear();
     plan_cache_forget_all();
     /* The inherited numbers stay open: a child of clone(CLONE_FILES) would close its parent's, and one that

@@ -2,15 +2,15 @@
 
 #include "scan/loan.h"
 
-/* Each holds a reset, 2 KiB, and some room. */
-enum { STACKS = 32, STACK_BYTES = 8 << 10 };
+/* Each holds a reset, 2 KiB, and room for a handler that is not where it belongs. */
+enum { STACKS = 64, STACK_BYTES = 16 << 10 };
 
 static struct {
     uint64_t lent;
     uint8_t bytes[STACK_BYTES - sizeof(uint64_t)];
 } __attribute__((aligned(64))) stacks[STACKS];
 
-static const struct loans loans = {stacks, sizeof stacks[0], STACKS};
+static struct loans loans = {stacks, sizeof stacks[0], STACKS, 0};
 
 /* decide(call), with top, a multiple of 16, for a stack pointer. */
 int own_stack_call(hook_decide *decide, struct hook_call *call, void *top);
@@ -48,4 +48,9 @@ bool own_stack_decide(hook_decide *decide, struct hook_call *call, int *result)
     *result = own_stack_call(decide, call, stacks[loan.index].bytes + sizeof stacks[0].bytes);
     loan_return(&loans, &loan);
     return true;
+}
+
+void own_stack_forget_others(void)
+{
+    loan_forget_others(&loans);
 }

@@ -12,4 +12,7 @@
    are in use. Signal-safe. Stack: 100 bytes. */
 bool own_stack_decide(hook_decide *decide, struct hook_call *call, int *result);
 
+/* In a fork child: see loan_forget_others. */
+void own_stack_forget_others(void);
+
 #endif

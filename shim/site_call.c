@@ -4,6 +4,7 @@
 
 #include "hooks/site_numbers.h"
 #include "scan/prim.h"
+#include "shim/keeping.h"
 #include "shim/madvise.h"
 #include "shim/mappings.h"
 #include "shim/own_stack.h"
@@ -112,10 +113,13 @@ int site_call_decide_in_little_stack(struct hook_call *call)
     /* All others need little. */
     if (!reset)
         return site_call_decide(call);
-    if (own_stack_decide(decide_madvise, call, &result))
+    /* Loans are taken by a process that has made its parent's state its own. */
+    if (state_enter() && own_stack_decide(decide_madvise, call, &result))
         return result;
-    state_enter();
-    count_real_call(REASON_busy, prim_pages((size_t)call->arguments[1]));
+    uintptr_t start = (uintptr_t)call->arguments[0];
+    size_t length = (size_t)call->arguments[1];
+    keeping_dropped(start, length);
+    count_real_call(REASON_busy, start % PAGE ? 0 : prim_pages(length));
     statistics_after_call(false);
     return 0;
 }

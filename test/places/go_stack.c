@@ -31,6 +31,18 @@ __asm__(".globl go_madvise\n"
         "  ret\n"
         ".size go_madvise, .-go_madvise\n");
 
+/* C's, with a frame description: on a stack as any other. */
+int c_madvise(void *address, size_t length, int advice);
+__asm__(".globl c_madvise\n"
+        ".type c_madvise, @function\n"
+        "c_madvise:\n"
+        "  .cfi_startproc\n"
+        "  mov $28, %eax\n"
+        "  syscall\n"
+        "  ret\n"
+        "  .cfi_endproc\n"
+        ".size c_madvise, .-c_madvise\n");
+
 static unsigned char *memory;
 
 static void touch(size_t pages, size_t dirty, unsigned char *start)
@@ -55,6 +67,21 @@ static int uses_little(size_t pages, size_t dirty)
     printf("  %zu bytes of stack\n", most);
     EXPECT(most <= USE_MOST);
     EXPECT(counter("served") > served + RESETS / 2 || counter("declined.no_rule"));
+    return CASE_PASSED;
+}
+
+static int of_c(void)
+{
+    size_t most = 0;
+    uint64_t served = counter("served");
+    memory = dirty_memory(PAGES * PLACE_PAGE);
+    for (int i = 0; i < RESETS; i++) {
+        touch(PAGES, 3, memory);
+        size_t use = stack_use(c_madvise, memory, PAGES * PLACE_PAGE);
+        most = use > most ? use : most;
+    }
+    EXPECT(is_zero(memory, PAGES * PLACE_PAGE) && counter("served") > served + RESETS / 2);
+    EXPECT(most > USE_MOST && most < 2048);
     return CASE_PASSED;
 }
 
@@ -146,6 +173,7 @@ int main(int argc, char **argv)
 {
     static const char hooks[] = "hooks=inline";
     static const struct place_case cases[] = {
+        {"of_c", NULL, hooks, of_c},
         {"few", NULL, hooks, few},
         {"few_cached", "any,vma=cache", hooks, few},
         {"few_verified", NULL, "hooks=inline,mode=verify", few},
