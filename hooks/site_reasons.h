@@ -21,7 +21,7 @@
     REASON(unreached, "no path from the function's start leads here: data, or a switch's case")              \
     REASON(end, "the function ends before the syscall")                                                      \
     REASON(complex, "the function's branches are too many to follow")                                        \
-    /* What the file says (site_list.c). */                                                                  \
+    /* What the file says (site_list.c, inline.c). */                                                        \
     REASON(no_function, "no symbol or unwind table says where its function begins")                          \
     REASON(small_stack, "Go's code may have too little stack here for a vector of ranges")                   \
     /* What the process says (patch.c, thunk.c). */                                                          \

@@ -23,6 +23,11 @@ static inline uint64_t prim_pages(size_t length)
 /* Advice numbers newer than the build machine's headers may be. */
 enum { ADVICE_DONTNEED = 4, ADVICE_DONTNEED_LOCKED = 24 };
 
+static inline bool advice_is_reset(int advice)
+{
+    return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
+}
+
 static inline __attribute__((always_inline)) long prim_call6(long number, long a, long b, long c, long d,
                                                              long e, long f)
 {

@@ -15,11 +15,6 @@
 #include "shim/statistics.h"
 #include "shim/steady.h"
 
-static bool is_reset(int advice)
-{
-    return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
-}
-
 /* MADV_HWPOISON, GUARD_INSTALL and what comes after them can make a page of a mapping one that a store faults
  * on. */
 enum { ADVICE_HWPOISON = 100 };
@@ -36,7 +31,7 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
     if (process.inert)
         return;
     state_enter();
-    if (is_reset(advice)) {
+    if (advice_is_reset(advice)) {
         reset_count_forwarded(REASON_own_stack, length, result);
         return;
     }
@@ -47,7 +42,7 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
 static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
                                                          uintptr_t caller, bool vectors_free)
 {
-    if (likely(is_reset(advice) && !process.inert))
+    if (likely(advice_is_reset(advice) && !process.inert))
         return reset_call(start, length, advice, caller, vectors_free);
     note_advice(advice);
     long result = prim_madvise(start, length, advice);
@@ -70,7 +65,7 @@ static __attribute__((noinline, cold)) long after_steady_call(void)
 
 __attribute__((noinline)) long answer_madvise(uintptr_t start, size_t length, int advice, uintptr_t caller)
 {
-    if (is_reset(advice) && likely(steady_call(start, length, advice, caller, false)))
+    if (advice_is_reset(advice) && likely(steady_call(start, length, advice, caller, false)))
         return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
     return answer_anew(start, length, advice, caller);
 }
@@ -83,7 +78,7 @@ static __attribute__((noinline)) long madvise_anew(void *address, size_t length,
 long madvise_apart(void *address, size_t length, int advice)
 {
     uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    if (is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller, true)))
+    if (advice_is_reset(advice) && likely(steady_call((uintptr_t)address, length, advice, caller, true)))
         return unlikely(statistics_want_calls()) ? after_steady_call() : 0;
     return madvise_anew(address, length, advice, caller);
 }
@@ -246,7 +241,7 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
     if (process.inert)
         return false;
     bool entered = state_enter();
-    bool ours = is_reset(advice) && is_self(pidfd);
+    bool ours = advice_is_reset(advice) && is_self(pidfd);
     note_advice(advice);
     /* Returned at once: that is a jump, and leaves their stack to the resets. */
     if (entered && ours && is_servable(vector, length, flags))

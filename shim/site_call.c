@@ -45,7 +45,7 @@ static int decide_madvise(struct hook_call *call)
     size_t length = (size_t)call->arguments[1];
     int advice = (int)call->arguments[2];
     struct judged judged;
-    if (advice != ADVICE_DONTNEED && advice != ADVICE_DONTNEED_LOCKED)
+    if (!advice_is_reset(advice))
         return pass_on_other();
     bool apart = !covers_stack(call, start, length);
     if (likely(apart) && likely(goes_as_before(call))) {
@@ -108,10 +108,8 @@ int site_call_decide(struct hook_call *call)
 int site_call_decide_in_little_stack(struct hook_call *call)
 {
     int result;
-    bool reset = call->number == SYS_madvise &&
-                 (call->arguments[2] == ADVICE_DONTNEED || call->arguments[2] == ADVICE_DONTNEED_LOCKED);
     /* All others need little. */
-    if (!reset)
+    if (call->number != SYS_madvise || !advice_is_reset((int)call->arguments[2]))
         return site_call_decide(call);
     /* Loans are taken by a process that has made its parent's state its own. */
     if (state_enter() && own_stack_decide(decide_madvise, call, &result))

@@ -49,11 +49,8 @@ static inline __attribute__((always_inline)) bool reset_again(const struct plan_
         return false;
     if (!plan.promised && unlikely(!plan_stands(key->start, key->advice, plan.piece, plan.count)))
         return false;
-    if (likely(steady == STEADY_SCAN)) {
-        if (unlikely(!scan_again(key, &plan, kept, vectors_free)))
-            return false;
-        return true;
-    }
+    if (likely(steady == STEADY_SCAN))
+        return likely(scan_again(key, &plan, kept, vectors_free));
     /* A real call in between has left nothing of it kept. */
     if (unlikely(kept != pages) || unlikely(!write_again(key, &plan, steady, vectors_free)))
         return false;
@@ -88,10 +85,10 @@ enum steady steady_next(const struct plan_key *key, const struct work *work, uin
     if (account->real_calls || !work->served || !plan_cache_can_be_steady(key, work->plan) ||
         !keeping_is_at_ease())
         return STEADY_NOT;
-    if (account->scans == 0 && (kept != pages || policy_streams(pages) >= pages))
-        return STEADY_NOT;
-    if (account->scans == 0)
-        return work->stores_safe ? STEADY_WHOLE : STEADY_FILL;
+    if (account->scans == 0) {
+        bool whole = kept == pages && policy_streams(pages) < pages;
+        return !whole ? STEADY_NOT : work->stores_safe ? STEADY_WHOLE : STEADY_FILL;
+    }
     /* Where more are dirty, the complement may be what is asked for. */
     bool few = kept < AGAIN_MOST && 2 * kept <= pages;
     return account->scans == 1 && account->pages_scanned == pages && few ? STEADY_SCAN : STEADY_NOT;

@@ -21,16 +21,6 @@ __asm__(".pushsection .note.go.buildid, \"a\", @note\n"
         "  .ascii \"test\"\n"
         ".popsection\n");
 
-/* Writes nothing to the stack. */
-int go_madvise(void *address, size_t length, int advice);
-__asm__(".globl go_madvise\n"
-        ".type go_madvise, @function\n"
-        "go_madvise:\n"
-        "  mov $28, %eax\n"
-        "  syscall\n"
-        "  ret\n"
-        ".size go_madvise, .-go_madvise\n");
-
 /* C's, with a frame description: on a stack as any other. */
 int c_madvise(void *address, size_t length, int advice);
 __asm__(".globl c_madvise\n"
@@ -45,67 +35,52 @@ __asm__(".globl c_madvise\n"
 
 static unsigned char *memory;
 
-static void touch(size_t pages, size_t dirty, unsigned char *start)
+/* Of a range with a dirty page in so many. */
+static int uses_little(size_t pages, size_t stride)
 {
-    for (size_t i = 0; i < dirty; i++)
-        start[i * (pages / dirty) * PLACE_PAGE] = 1;
-}
-
-/* The most that resets of a range with so many dirty pages use. */
-static int uses_little(size_t pages, size_t dirty)
-{
-    size_t most = 0;
-    uint64_t served = counter("served");
     memory = dirty_memory(pages * PLACE_PAGE);
-    for (int i = 0; i < RESETS; i++) {
-        touch(pages, dirty, memory);
-        size_t use = stack_use(go_madvise, memory, pages * PLACE_PAGE);
-        EXPECT(use <= PLACE_PAGE && is_zero(memory, dirty == pages ? pages * PLACE_PAGE : 1));
-        most = use > most ? use : most;
-    }
-    EXPECT(is_zero(memory, pages * PLACE_PAGE));
+    size_t most = stack_most_use(site_madvise, memory, pages * PLACE_PAGE, stride * PLACE_PAGE);
     printf("  %zu bytes of stack\n", most);
     EXPECT(most <= USE_MOST);
-    SKIP_UNLESS(counter("served") > served + RESETS / 2 || counter("declined.no_rule"),
+    SKIP_UNLESS(counter("served") > RESETS / 2 || counter("declined.no_rule"),
                 "this instruction is not hooked");
     return CASE_PASSED;
 }
 
 static int of_c(void)
 {
-    size_t most = 0;
-    uint64_t served = counter("served");
     memory = dirty_memory(PAGES * PLACE_PAGE);
-    for (int i = 0; i < RESETS; i++) {
-        touch(PAGES, 3, memory);
-        size_t use = stack_use(c_madvise, memory, PAGES * PLACE_PAGE);
-        most = use > most ? use : most;
-    }
-    EXPECT(is_zero(memory, PAGES * PLACE_PAGE));
-    SKIP_UNLESS(counter("served") > served + RESETS / 2, "this instruction is not hooked");
+    size_t most = stack_most_use(c_madvise, memory, PAGES * PLACE_PAGE, 170 * PLACE_PAGE);
+    SKIP_UNLESS(counter("served") > RESETS / 2, "this instruction is not hooked");
     EXPECT(most > USE_MOST && most < 2048);
     return CASE_PASSED;
 }
 
 static int few(void)
 {
-    return uses_little(PAGES, 3);
+    return uses_little(PAGES, 170);
 }
 
 static int many(void)
 {
-    return uses_little(PAGES, 100);
+    return uses_little(PAGES, 5);
 }
 
 static int all(void)
 {
-    return uses_little(4, 4);
+    return uses_little(4, 1);
 }
 
 static unsigned char *handlers;
 static volatile sig_atomic_t handled, wrong;
 static volatile bool jumps;
 static sigjmp_buf back;
+
+static void touch(unsigned char *start, size_t dirty)
+{
+    for (size_t i = 0; i < dirty; i++)
+        start[i * (PAGES / dirty) * PLACE_PAGE] = 1;
+}
 
 static bool is_fresh(const unsigned char *start)
 {
@@ -119,8 +94,8 @@ static bool is_fresh(const unsigned char *start)
 static void interrupt(int number)
 {
     (void)number;
-    touch(PAGES, 40, handlers);
-    wrong |= go_madvise(handlers, PAGES * PLACE_PAGE, MADV_DONTNEED) != 0 || !is_fresh(handlers);
+    touch(handlers, 40);
+    wrong |= site_madvise(handlers, PAGES * PLACE_PAGE, MADV_DONTNEED) != 0 || !is_fresh(handlers);
     handled++;
     if (jumps)
         siglongjmp(back, 1);
@@ -145,8 +120,8 @@ static int interrupted(bool jumping)
             int before = handled;
             ring_in(1 + random() % 300);
             while (handled == before) {
-                touch(PAGES, 60, memory);
-                EXPECT(go_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
+                touch(memory, 60);
+                EXPECT(site_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
             }
         }
     }
@@ -155,8 +130,8 @@ static int interrupted(bool jumping)
     uint64_t served = counter("served");
     SKIP_UNLESS(served, "this instruction is not hooked");
     for (int i = 0; i < 100; i++) {
-        touch(PAGES, 60, memory);
-        EXPECT(go_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
+        touch(memory, 60);
+        EXPECT(site_madvise(memory, PAGES * PLACE_PAGE, MADV_DONTNEED) == 0 && is_fresh(memory));
     }
     EXPECT(counter("served") == served + 100);
     return CASE_PASSED;

@@ -177,6 +177,14 @@ long raw_call(long number, long a, long b, long c, long d)
     return result;
 }
 
+__asm__(".globl site_madvise\n"
+        ".type site_madvise, @function\n"
+        "site_madvise:\n"
+        "  mov $28, %eax\n"
+        "  syscall\n"
+        "  ret\n"
+        ".size site_madvise, .-site_madvise\n");
+
 /* ---- running ---- */
 
 static void become_case(const char *program, const struct place_case *one, const char *live)

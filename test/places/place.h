@@ -41,6 +41,10 @@ bool is_declined(const char *reason);
    file: -1 and 0. */
 long raw_call(long number, long a, long b, long c, long d);
 
+/* madvise by a system call instruction that hooks=inline replaces: its result, or -errno. Touches neither the
+   stack nor a vector register; and has no frame description. */
+int site_madvise(void *address, size_t length, int advice);
+
 #define EXPECT(condition)                                                                                    \
     do {                                                                                                     \
         if (!(condition)) {                                                                                  \

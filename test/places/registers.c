@@ -10,17 +10,9 @@
 
 enum { REGISTERS = 16, WIDTH = 32, RESETS = 300 };
 
-/* Sites, in the form of functions that touch no vector register. */
-long site_madvise(const void *address, size_t length, int advice);
+/* As site_madvise. */
 long site_process_madvise(int pidfd, const struct iovec *vector, size_t count, int advice, unsigned flags);
-__asm__(".globl site_madvise\n"
-        ".type site_madvise, @function\n"
-        "site_madvise:\n"
-        "  mov $28, %eax\n"
-        "  syscall\n"
-        "  ret\n"
-        ".size site_madvise, .-site_madvise\n"
-        ".globl site_process_madvise\n"
+__asm__(".globl site_process_madvise\n"
         ".type site_process_madvise, @function\n"
         "site_process_madvise:\n"
         "  mov %rcx, %r10\n"

@@ -26,18 +26,9 @@ static size_t use_of(unsigned char *memory, size_t length)
 }
 
 /* The most that any of several resets of scattered pages uses. */
-static size_t most_use(unsigned char *memory, size_t length, size_t stride, bool zero)
+static size_t most_use(unsigned char *memory, size_t length, size_t stride)
 {
-    size_t most = 0;
-    for (int i = 0; i < 200; i++) {
-        for (size_t at = 0; at < length; at += stride)
-            memory[at] = 1;
-        size_t use = use_of(memory, length);
-        if (zero && !is_zero(memory, length))
-            use = SIZE_MAX;
-        most = use > most ? use : most;
-    }
-    return most;
+    return stack_most_use(make_reset, memory, length, stride);
 }
 
 static int report(const char *what, size_t use)
@@ -50,8 +41,7 @@ static int report(const char *what, size_t use)
 /* Where few are expected no vector is borrowed. */
 static size_t most_use_of_many_and_few(unsigned char *memory, size_t length)
 {
-    size_t many = most_use(memory, length, 3 * PLACE_PAGE, true),
-           few = most_use(memory, length, length / 2, true);
+    size_t many = most_use(memory, length, 3 * PLACE_PAGE), few = most_use(memory, length, length / 2);
     return many > few ? many : few;
 }
 
@@ -71,7 +61,7 @@ static size_t most_use_in_turns(size_t pages, size_t stride)
     unsigned char *memory = dirty_memory(pages * PLACE_PAGE);
     size_t most = 0;
     while (counter("served") < 20000 || counter("declined.off_arm") < 20000) {
-        size_t use = most_use(memory, pages * PLACE_PAGE, stride * PLACE_PAGE, true);
+        size_t use = most_use(memory, pages * PLACE_PAGE, stride * PLACE_PAGE);
         most = use > most ? use : most;
     }
     return most;
@@ -107,25 +97,11 @@ static int steady_numbers(void)
     return steady();
 }
 
-/* At a system call instruction that a hook has replaced. */
-int at_site(void *address, size_t length, int advice);
-__asm__(".globl at_site\n"
-        ".type at_site, @function\n"
-        "at_site:\n"
-        "  mov $28, %eax\n"
-        "  syscall\n"
-        "  cmp $-4095, %rax\n"
-        "  jae 1f\n"
-        "  ret\n"
-        "1: mov $-1, %eax\n"
-        "  ret\n"
-        ".size at_site, .-at_site\n");
-
 static int sites(void)
 {
     unsigned char *memory = dirty_memory(1024 * PLACE_PAGE);
     uint64_t served = counter("served");
-    make_reset = at_site;
+    make_reset = site_madvise;
     size_t use = most_use_of_many_and_few(memory, 1024 * PLACE_PAGE);
     SKIP_UNLESS(counter("served") > served + 100, "this instruction is not hooked");
     return report("at a site", use);
@@ -153,7 +129,7 @@ static int vectors(void)
 static int small_blind(void)
 {
     unsigned char *memory = dirty_memory(4 * PLACE_PAGE);
-    size_t use = most_use(memory, 4 * PLACE_PAGE, PLACE_PAGE, true);
+    size_t use = most_use(memory, 4 * PLACE_PAGE, PLACE_PAGE);
     EXPECT(counter("served") == 200);
     return report("4 dense pages", use);
 }
@@ -178,7 +154,7 @@ static int image_and_anonymous(void)
         EXPECT(map_image(memory, &descriptor) == CASE_PASSED);
         EXPECT(!closed || close(descriptor) == 0);
         uint64_t served = counter("served");
-        size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE, true);
+        size_t use = most_use(memory, 64 * PLACE_PAGE, 2 * PLACE_PAGE);
         EXPECT(counter("served") > served + 100);
         EXPECT(report(closed ? "image whose file is closed" : "image and anonymous memory", use) ==
                CASE_PASSED);
@@ -191,7 +167,7 @@ static int many_pieces(void)
     unsigned char *memory = dirty_memory(64 * PLACE_PAGE);
     for (size_t i = 0; i < 8; i += 2) /* of different names or flags, so that they do not merge */
         madvise(memory + i * 8 * PLACE_PAGE, 8 * PLACE_PAGE, MADV_DONTDUMP);
-    size_t use = most_use(memory, 64 * PLACE_PAGE, PLACE_PAGE, true);
+    size_t use = most_use(memory, 64 * PLACE_PAGE, PLACE_PAGE);
     EXPECT(counter("served") == 200);
     return report("8 mappings", use);
 }
@@ -217,7 +193,7 @@ static int observed(void)
     int descriptor;
     EXPECT(map_image(memory, &descriptor) == CASE_PASSED && close(descriptor) == 0);
     EXPECT(mprotect(memory + 63 * PLACE_PAGE, PLACE_PAGE, PROT_READ) == 0);
-    size_t use = most_use(memory, 63 * PLACE_PAGE, 2 * PLACE_PAGE, true), with_protected = 0;
+    size_t use = most_use(memory, 63 * PLACE_PAGE, 2 * PLACE_PAGE), with_protected = 0;
     for (int i = 0; i < 20; i++) {
         size_t one = use_of(memory, 64 * PLACE_PAGE);
         with_protected = one > with_protected ? one : with_protected;

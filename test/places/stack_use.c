@@ -40,3 +40,17 @@ size_t stack_use(int (*reset)(void *, size_t, int), unsigned char *memory, size_
         clean++;
     return (int)result ? SIZE_MAX : STACK - clean;
 }
+
+size_t stack_most_use(int (*reset)(void *, size_t, int), unsigned char *memory, size_t length, size_t stride)
+{
+    size_t most = 0;
+    for (int i = 0; i < 200; i++) {
+        for (size_t at = 0; at < length; at += stride)
+            memory[at] = 1;
+        size_t use = stack_use(reset, memory, length);
+        if (!is_zero(memory, length))
+            use = SIZE_MAX;
+        most = use > most ? use : most;
+    }
+    return most;
+}

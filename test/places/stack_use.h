@@ -11,4 +11,8 @@ long stack_call(void *top, void *function, const void *a, size_t b, int c);
    its bytes were written, or SIZE_MAX when the reset failed. */
 size_t stack_use(int (*reset)(void *, size_t, int), unsigned char *memory, size_t length);
 
+/* The most of 200 resets, before each of which a page is dirtied every stride bytes; SIZE_MAX also where
+   memory was not zero afterwards. */
+size_t stack_most_use(int (*reset)(void *, size_t, int), unsigned char *memory, size_t length, size_t stride);
+
 #endif
