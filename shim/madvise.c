@@ -15,16 +15,6 @@
 #include "shim/statistics.h"
 #include "shim/steady.h"
 
-/* MADV_HWPOISON, GUARD_INSTALL and what comes after them can make a page of a mapping one that a store faults
- * on. */
-enum { ADVICE_HWPOISON = 100 };
-
-static inline void note_advice(int advice)
-{
-    if (unlikely(advice >= ADVICE_HWPOISON))
-        __atomic_store_n(&process.guards, true, __ATOMIC_RELAXED);
-}
-
 /* Of a call that the kernel answered before anything else was done. */
 static __attribute__((noinline)) void count_passed_on(int advice, size_t length, long result)
 {
@@ -44,7 +34,7 @@ static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t
 {
     if (likely(advice_is_reset(advice) && !process.inert))
         return reset_call(start, length, advice, caller, vectors_free);
-    note_advice(advice);
+    state_note_advice(advice);
     long result = prim_madvise(start, length, advice);
     count_passed_on(advice, length, result);
     return result;
@@ -85,7 +75,7 @@ long madvise_apart(void *address, size_t length, int advice)
 
 long madvise_over_stack(long result, size_t length, int advice)
 {
-    note_advice(advice);
+    state_note_advice(advice);
     count_passed_on(advice, length, result);
     return with_errno(result);
 }
@@ -242,7 +232,7 @@ bool site_process_madvise(int pidfd, const struct iovec *vector, size_t length, 
         return false;
     bool entered = state_enter();
     bool ours = advice_is_reset(advice) && is_self(pidfd);
-    note_advice(advice);
+    state_note_advice(advice);
     /* Returned at once: that is a jump, and leaves their stack to the resets. */
     if (entered && ours && is_servable(vector, length, flags))
         return is_known(pidfd) ? reset_vector(vector, length, advice, caller, result)

@@ -24,9 +24,10 @@ static bool covers_stack(const struct hook_call *call, uintptr_t start, size_t l
     return start < frame + FRAME_ABOVE + STACK_ABOVE && frame - STACK_BELOW < start + length + PAGE - 1;
 }
 
-static __attribute__((noinline)) int pass_on_other(void)
+static __attribute__((noinline)) int pass_on_other(int advice)
 {
     state_enter();
+    state_note_advice(advice);
     count(COUNTER_real_calls, 1);
     statistics_after_call(false);
     return 0;
@@ -46,7 +47,7 @@ static int decide_madvise(struct hook_call *call)
     int advice = (int)call->arguments[2];
     struct judged judged;
     if (!advice_is_reset(advice))
-        return pass_on_other();
+        return pass_on_other(advice);
     bool apart = !covers_stack(call, start, length);
     if (likely(apart) && likely(goes_as_before(call))) {
         statistics_after_call(false);

@@ -55,6 +55,15 @@ static inline bool standing_serves(uint32_t standing)
 }
 
 /* May a page of a writable mapping be one that a store faults on? */
+/* To be called before each advice that is not a reset. MADV_HWPOISON, GUARD_INSTALL and what comes after them
+   can make a page of a mapping one that a store faults on. */
+static inline void state_note_advice(int advice)
+{
+    enum { ADVICE_HWPOISON = 100 };
+    if (unlikely(advice >= ADVICE_HWPOISON))
+        __atomic_store_n(&process.guards, true, __ATOMIC_RELAXED);
+}
+
 static inline bool state_has_guards(void)
 {
     return __atomic_load_n(&process.guards, __ATOMIC_RELAXED);

@@ -271,17 +271,32 @@ static bool unseen_hole(struct range *range, const struct habit *habit)
            errno == ENOMEM && is_fresh(range, 3, range_pages);
 }
 
-static bool unseen_guard(struct range *range, const struct habit *habit)
+static int raw_madvise(void *address, size_t length, int advice)
+{
+    return (int)raw_call(SYS_madvise, (long)address, (long)length, advice, 0);
+}
+
+static bool guard_by(int (*advise)(void *, size_t, int), struct range *range, const struct habit *habit)
 {
     size_t guarded = range_pages / 3;
-    long part = (long)page_of(range, guarded);
+    unsigned char *part = page_of(range, guarded);
     dirty(range, habit);
-    long result = raw_call(SYS_madvise, part, PLACE_PAGE, GUARD_INSTALL, 0);
+    int result = advise(part, PLACE_PAGE, GUARD_INSTALL);
     if (result)
         return result == -EINVAL;
     return reset(range) && is_fresh(range, 0, guarded) && is_fresh(range, guarded + 1, range_pages) &&
-           raw_call(SYS_madvise, part, PLACE_PAGE, GUARD_REMOVE, 0) == 0 && is_fresh(range, 0, range_pages) &&
+           advise(part, PLACE_PAGE, GUARD_REMOVE) == 0 && is_fresh(range, 0, range_pages) &&
            settle(range, habit);
+}
+
+static bool unseen_guard(struct range *range, const struct habit *habit)
+{
+    return guard_by(raw_madvise, range, habit);
+}
+
+static bool guard_at_a_site(struct range *range, const struct habit *habit)
+{
+    return guard_by(site_madvise, range, habit);
 }
 
 static int habits(size_t image_from, size_t image_end, const struct habit *habit)
@@ -292,11 +307,12 @@ static int habits(size_t image_from, size_t image_end, const struct habit *habit
         unseen_hole,       unseen_guard,
         other_pages,       other_protection,
         in_child,          other_mappings,
-        guard_pages,
+        guard_pages,       guard_at_a_site,
     };
     enum { UNSEEN = 6 };
     bool promised = strcmp(getenv("KEEPWARM_REGIONS"), cache) == 0;
-    for (size_t i = promised ? UNSEEN : 0; i < sizeof happens / sizeof *happens; i++) {
+    bool hooked = strstr(getenv("KEEPWARM"), "hooks=inline") != NULL;
+    for (size_t i = promised ? UNSEEN : 0; i < sizeof happens / sizeof *happens - !hooked; i++) {
         struct range range = map_range(image_from, image_end);
         EXPECT(settle(&range, habit));
         uint64_t served = counter("served"), real_calls = counter("real_calls"), scans = counter("scans"),
@@ -387,6 +403,7 @@ int main(int argc, char **argv)
         {"few_of_image_beside_a_promise", cache_of_others, NULL, few_of_image},
         {"many_of_anonymous_checked", "any", NULL, many_of_anonymous},
         {"all_of_a_few", cache, NULL, all_of_a_few},
+        {"all_of_a_few_hooked", cache, "hooks=inline", all_of_a_few},
         {"all_of_a_few_checked", "any", NULL, all_of_a_few},
         {"all_of_image_checked", "any", NULL, all_of_image},
     };
