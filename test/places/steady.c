@@ -301,18 +301,20 @@ static bool guard_at_a_site(struct range *range, const struct habit *habit)
 
 static int habits(size_t image_from, size_t image_end, const struct habit *habit)
 {
+    /* The first are not seen, the next is where sites are hooked; guard pages that were seen count for good.
+     */
     static bool (*const happens[])(struct range *, const struct habit *) = {
         unseen_protection, unseen_protection_of_a_part,
         unseen_lock,       unseen_mapping,
         unseen_hole,       unseen_guard,
-        other_pages,       other_protection,
-        in_child,          other_mappings,
-        guard_pages,       guard_at_a_site,
+        guard_at_a_site,   other_pages,
+        other_protection,  in_child,
+        other_mappings,    guard_pages,
     };
     enum { UNSEEN = 6 };
     bool promised = strcmp(getenv("KEEPWARM_REGIONS"), cache) == 0;
     bool hooked = strstr(getenv("KEEPWARM"), "hooks=inline") != NULL;
-    for (size_t i = promised ? UNSEEN : 0; i < sizeof happens / sizeof *happens - !hooked; i++) {
+    for (size_t i = promised ? UNSEEN + !hooked : 0; i < sizeof happens / sizeof *happens; i++) {
         struct range range = map_range(image_from, image_end);
         EXPECT(settle(&range, habit));
         uint64_t served = counter("served"), real_calls = counter("real_calls"), scans = counter("scans"),
