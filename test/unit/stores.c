@@ -39,7 +39,7 @@ Test(stores, stream_by_what_the_processor_has)
     expect_streams();
 }
 
-enum { BIG = STORES_SHORT + 2 * 4096 };
+enum { BIG = ZEROES_SHORT + 2 * 4096 };
 
 /* All of it is written, and not a byte besides. */
 static void expect_stored(size_t length, bool copy, bool vectors_free)
@@ -60,7 +60,7 @@ static void expect_stored(size_t length, bool copy, bool vectors_free)
 
 static void expect_all_stored(void)
 {
-    static const size_t lengths[] = {4096, 3 * 4096, STORES_SHORT, STORES_SHORT + 4096};
+    static const size_t lengths[] = {4096, COPY_SHORT, COPY_SHORT + 4096, ZEROES_SHORT, ZEROES_SHORT + 4096};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         for (int way = 0; way < 4; way++)
             expect_stored(lengths[i], way & 1, way & 2);
