@@ -66,13 +66,14 @@ static inline __attribute__((always_inline)) enum decision decide(const struct w
         .pages = (piece->end - start) / PAGE,
         .pages_left = pages_left(work, i),
         .call_pages = (work->plan->piece[work->plan->count - 1].end - work->call->start) / PAGE,
+        .image_pages = work->image_pages,
         .expected = work->expected,
         .dirty = work->dirty,
         .piece_dirty = image ? work->image_dirty : work->dirty - work->image_dirty,
         .known = work->known && work->plan->count <= 2,
         .resident = work->resident,
     };
-    return policy_decide(&input);
+    return policy_decide(&process.costs, &input);
 }
 
 static bool rules_reset_alike(const struct rule *a, const struct rule *b)
@@ -141,6 +142,16 @@ static uint64_t needed(const struct reset_account *account)
     return account->pages_restored - account->pages_unneeded;
 }
 
+static uint64_t image_pages(const struct work *work)
+{
+    const struct plan *plan = work->plan;
+    uintptr_t start = work->call->start, bytes = 0;
+    for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end)
+        if (plan->piece[i].image.kind != IMAGE_NONE)
+            bytes += plan->piece[i].end - start;
+    return bytes / PAGE;
+}
+
 long carry_out(struct work *work)
 {
     uintptr_t position = work->call->start;
@@ -149,6 +160,7 @@ long carry_out(struct work *work)
     work->first_decline = REASON_COUNT;
     work->served = 0;
     work->image_written = 0;
+    work->image_pages = image_pages(work);
     for (unsigned i = 0; i < work->plan->count;) {
         enum decision decision = decide(work, i, position);
         unsigned count =

@@ -26,6 +26,7 @@ struct work {
     uint32_t served;           /* bit i: rule i served a piece */
     uint8_t rule;              /* the first that did */
     uint32_t image_written;    /* pages of images that were restored, and not in vain */
+    uint64_t image_pages;      /* of the call */
     enum reason first_decline; /* of the pieces that none did; or REASON_COUNT */
 
     /* While it is carried out. */

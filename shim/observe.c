@@ -169,7 +169,7 @@ static bool is_too_large(const struct rule *rule, uint64_t pages)
 {
     struct policy_input input = {
         .rule = rule->policy, .pages = pages, .call_pages = pages, .pages_left = rule->keep / PAGE};
-    return policy_decide(&input) == DECIDE_FORWARD;
+    return policy_decide(&process.costs, &input) == DECIDE_FORWARD;
 }
 
 /* The time in the real call is added later. */

@@ -2,24 +2,21 @@
 
 #include "scan/call_path.h"
 
+/* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. What differs most from host to host
+   is measured there (scan/costs.h). */
 enum {
-    /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. */
-    SCAN = 950,           /* with its share of our own work */
+    SCAN = 950,           /* with its share of our own work, */
     SCAN_PAGE = 2,        /* ... and for each page that is present, */
-    SCAN_IMAGE_PAGE = 22, /* of an image, where it is asked whether it is the file's, */
+    SCAN_IMAGE_PAGE = 28, /* of an image, where it is asked whether it is the file's, */
     REPORT = 8,           /* for each that is reported, */
-    ASK_MAPPED = 210,     /* whether all of a range is mapped */
     SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
     REAL = 500,           /* the real call, */
     REAL_TABLE = 7,
     TABLE_PAGES = 512,
-    STORE = 38, /* to write a page, */
-    COPY = 75,  /* to copy one of an image, */
-    READ = 200, /* or to have the kernel write it, from /dev/zero */
-    READ_PAGE = 62,
-    FAULT = 855,       /* with its share of the teardown; 1,900 here, 500 on the best hosts */
-    FAULTS_WORTH = 15, /* restores: somewhat fewer than time alone would say, for memory counts too */
-    CHECK_AFTER = 24,  /* resets, more than FAULTS_WORTH: pages that wander have then piled up */
+    READ = 200,       /* to have the kernel write pages, from /dev/zero, */
+    READ_MORE = 24,   /* for each, over a store */
+    FAULT = 855,      /* with its share of the teardown; 1,900 here, 500 on the best hosts */
+    CHECK_AFTER = 24, /* resets, more than a fault is worth: pages that wander have then piled up */
     WANDERS = 12, /* resets, all of whose pages are new ones: they come back too seldom for their memory */
     WANDERS_AGAIN = 4,   /* ... where they did so in the trial before */
     LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
@@ -32,6 +29,34 @@ enum {
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
     DEAR_RESTS = 3,   /* in a row: no accident */
 };
+
+/* As SCAN, but of this machine. */
+static uint64_t cost_of_scan(const struct costs *costs)
+{
+    return costs->scan * (uint64_t)SCAN / costs_typical.scan;
+}
+
+/* Whether all of a range is mapped. */
+static uint64_t cost_of_asking(const struct costs *costs)
+{
+    return costs->scan * 3 / 10;
+}
+
+/* To copy an image: it is seldom in the first cache, nor, where it is large, with what it is copied to in the
+   second (of 1 MiB: 60 ns a page on Zen 5). */
+static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages, uint64_t image_pages)
+{
+    enum { LARGE = 64 };
+    return pages * costs->store * (image_pages <= LARGE ? 11 : 18) / 8;
+}
+
+/* So many restores: somewhat fewer than time alone would say, for memory counts too. */
+static uint64_t fault_worth(const struct costs *costs)
+{
+    enum { WITH_ITS_REPORT = 18, MOST = 15 };
+    uint64_t restores = FAULT / (costs->store + WITH_ITS_REPORT);
+    return restores < MOST ? restores : MOST;
+}
 
 /* Behind a window, 128 MiB at least: there the real call's own cost (0.6 us) is won back. */
 #define REST_LEAST ((uint64_t)1 << 15)
@@ -111,18 +136,32 @@ static void serve_until_audit(struct slot_history *history)
     history->countdown = (uint16_t)(1u << history->interval);
 }
 
-/* Is anonymous memory with so many dirty pages written whole sooner than it is scanned? */
-static bool blind_pays(uint64_t pages, uint64_t dirty, bool stores_safe)
+/* Of pages of an image, how many are present where so many are dirty: around a fault the kernel maps what the
+   page cache has. */
+static uint64_t present_of_image(uint64_t pages, uint64_t dirty)
 {
-    uint64_t blind = stores_safe ? pages * STORE : READ + pages * READ_PAGE;
+    enum { AROUND = 16 };
+    return pages < dirty * AROUND ? pages : dirty * AROUND;
+}
+
+/* Is memory with so many dirty pages, of which so many are an image's, written whole sooner than it is
+   scanned in one go? */
+static bool blind_pays(const struct costs *costs, uint64_t pages, uint64_t images, uint64_t dirty,
+                       bool stores_safe)
+{
+    uint64_t blind = stores_safe ? (pages - images) * costs->store + cost_of_copies(costs, images, images)
+                                 : READ + pages * (costs->store + READ_MORE);
     uint64_t clean = pages > dirty ? pages - dirty : 0, reported = dirty < clean ? dirty : clean;
-    return blind <= SCAN + pages * SCAN_PAGE + reported * REPORT + dirty * STORE;
+    uint64_t asked = images ? present_of_image(images, dirty) + dirty : 0;
+    return blind <= cost_of_scan(costs) + pages * SCAN_PAGE + asked * SCAN_IMAGE_PAGE + reported * REPORT +
+                        dirty * costs->store;
 }
 
 /* Is an image copied whole sooner? */
-static bool copy_pays(uint64_t pages, uint64_t dirty)
+static bool copy_pays(const struct costs *costs, uint64_t pages, uint64_t dirty)
 {
-    return pages * COPY <= SCAN + dirty * (SCAN_IMAGE_PAGE + COPY);
+    uint64_t scan = cost_of_scan(costs) + present_of_image(pages, dirty) * SCAN_IMAGE_PAGE;
+    return cost_of_copies(costs, pages, pages) <= scan + cost_of_copies(costs, dirty, pages);
 }
 
 /* Pages that are left to the real call. */
@@ -167,7 +206,8 @@ static __attribute__((cold)) bool close_look(struct slot_history *history, const
     return true;
 }
 
-static __attribute__((cold)) bool close_audit(struct slot_history *history, const struct findings *findings)
+static __attribute__((cold)) bool close_audit(const struct costs *costs, struct slot_history *history,
+                                              const struct findings *findings)
 {
     uint64_t kept = findings->restored, written = kept - findings->unneeded;
     /* Reads leave no trace in a page that is kept: what a look saw stands for them. */
@@ -175,7 +215,8 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
     history->image_dirty = findings->image_written;
-    bool in_vain = used * FAULTS_WORTH < kept && !(used && blind_pays(history->pages, written, true));
+    bool whole = blind_pays(costs, history->pages, findings->image_pages, written, true);
+    bool in_vain = used * fault_worth(costs) < kept && !(used && whole);
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (!history->touched) {
             history->state = SLOT_LOOK;
@@ -196,8 +237,7 @@ static __attribute__((cold)) bool close_audit(struct slot_history *history, cons
     history->audited = (uint32_t)kept;
     /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same
        pages come back, that was in vain too: ask ever more seldom. */
-    bool whole = written && blind_pays(history->pages, written, true);
-    if (kept == 0 || (findings->unneeded * 4 > written && !whole)) {
+    if (kept == 0 || (findings->unneeded * 4 > written && !(written && whole))) {
         lengthen_interval(history, 2);
         history->state = SLOT_LOOK;
         return false;
@@ -215,28 +255,29 @@ static bool all_are_new(uint64_t kept, uint64_t kept_before, uint64_t touched, u
 
 /* Pages that pile up a few at a time: each cycle writes others. No need to wait for the check then; nor, as
    long as trials are frequent, for so many cycles again. kept_before: pages, by the reset before. */
-static __attribute__((cold)) bool close_trial(struct slot_history *history, const struct findings *findings,
-                                              uint64_t kept_before)
+static __attribute__((cold)) bool close_trial(const struct costs *costs, struct slot_history *history,
+                                              const struct findings *findings, uint64_t kept_before)
 {
     uint64_t kept = findings->restored, touched = history->touched, cycles = CHECK_AFTER - history->countdown;
     if (!touched || kept > kept_before + 2 * touched)
         return true;
     bool again = history->wandered && history->patience < LOOK_AFTER_MOST;
     if (cycles >= (again ? WANDERS_AGAIN : WANDERS) && all_are_new(kept, kept_before, touched, cycles) &&
-        !blind_pays(history->pages, touched, true)) {
+        !blind_pays(costs, history->pages, findings->image_pages, touched, true)) {
         give_up(history, REASON_policy);
         history->wandered = true;
         return false;
     }
-    if (kept > touched * FAULTS_WORTH)
+    if (kept > touched * fault_worth(costs))
         history->countdown = 0;
     return true;
 }
 
-static bool close_serve(struct slot_history *history, const struct findings *findings, uint64_t kept_before)
+static bool close_serve(const struct costs *costs, struct slot_history *history,
+                        const struct findings *findings, uint64_t kept_before)
 {
     if (unlikely(history->state == SLOT_CHECK))
-        return close_trial(history, findings, kept_before);
+        return close_trial(costs, history, findings, kept_before);
     if (unlikely(findings->restored > 2 * (uint64_t)history->audited + GROWTH_SEEN)) {
         history->interval = 0;
         serve_until_audit(history);
@@ -244,7 +285,8 @@ static bool close_serve(struct slot_history *history, const struct findings *fin
     return true;
 }
 
-INLINED bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings)
+INLINED bool policy_close(const struct costs *costs, struct slot_history *history, enum opening opening,
+                          const struct findings *findings)
 {
     bool stays = true;
     uint32_t kept_before = history->kept;
@@ -255,15 +297,15 @@ INLINED bool policy_close(struct slot_history *history, enum opening opening, co
     if (unlikely(history->kept != findings->restored))
         history->kept = (uint32_t)findings->restored;
     if (likely(opening == OPEN_SERVE))
-        stays = close_serve(history, findings, kept_before);
+        stays = close_serve(costs, history, findings, kept_before);
     else
-        stays = opening == OPEN_LOOK ? close_look(history, findings) : close_audit(history, findings);
+        stays = opening == OPEN_LOOK ? close_look(history, findings) : close_audit(costs, history, findings);
     if (unlikely(!stays))
         history->kept = 0;
     return stays;
 }
 
-INLINED enum decision policy_decide(const struct policy_input *input)
+INLINED enum decision policy_decide(const struct costs *costs, const struct policy_input *input)
 {
     if (unlikely(input->rule == POLICY_FORWARD || input->pages_left == 0))
         return DECIDE_FORWARD;
@@ -275,14 +317,15 @@ INLINED enum decision policy_decide(const struct policy_input *input)
     uint64_t resident = input->resident == input->call_pages ? pages : all ? input->resident : 0;
     if (dirty < resident)
         dirty = resident;
-    bool pays =
-        apart && input->image ? copy_pays(pages, dirty) : blind_pays(pages, dirty, input->stores_safe);
+    bool pays = apart && input->image
+                    ? copy_pays(costs, pages, dirty)
+                    : blind_pays(costs, pages, apart ? 0 : input->image_pages, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)
         return DECIDE_BLIND;
     bool complement = 2 * (uint64_t)input->expected * REPORT >
-                      input->call_pages * REPORT + (input->promised ? ASK_MAPPED : 0);
+                      input->call_pages * REPORT + (input->promised ? cost_of_asking(costs) : 0);
     return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "scan/costs.h"
 #include "shim/counters.h"
 #include "shim/rules.h"
 
@@ -73,11 +74,13 @@ struct findings {
     uint32_t restored;      /* written back, which stay resident */
     uint32_t unneeded;      /* OPEN_AUDIT: of the restored, those that equalled the snapshot before */
     uint32_t image_written; /* of the others, those of an image */
+    uint32_t image_pages;   /* of the whole range, those of an image */
 };
 
 /* Learns from what a reset of so many pages found, and says whether its pages shall stay: false means that
    the caller gives the whole range to the real call now. */
-bool policy_close(struct slot_history *history, enum opening opening, const struct findings *findings);
+bool policy_close(const struct costs *costs, struct slot_history *history, enum opening opening,
+                  const struct findings *findings);
 
 /* The range could not be served, for this reason. After some refusals in a row it is given up. */
 void policy_refused(struct slot_history *history, enum reason reason);
@@ -95,7 +98,8 @@ struct policy_input {
     bool learning;        /* a look or an audit: only a scan tells */
     uint64_t pages;       /* of the piece */
     uint64_t pages_left;  /* of the threshold and the budget */
-    uint64_t call_pages;  /* of the whole call */
+    uint64_t call_pages;  /* of the whole call, */
+    uint64_t image_pages; /* ... and of those an image's */
     uint32_t expected;    /* of them: about how many a scan will find dirty; 0: not known */
     uint32_t dirty;       /* of them: written in a cycle, when last seen, */
     uint32_t piece_dirty; /* ... and of those the piece's, */
@@ -103,7 +107,7 @@ struct policy_input {
     uint32_t resident;    /* of the call: kept, so that a scan finds them whether they were written or not */
 };
 
-enum decision policy_decide(const struct policy_input *input);
+enum decision policy_decide(const struct costs *costs, const struct policy_input *input);
 
 /* Should an image and the anonymous memory behind it be scanned as one, when so many pages are expected to be
    dirty in all? It saves a scan, but asks more of each page. */

@@ -206,11 +206,12 @@ static long finish(struct service *service, struct work *work)
         .restored = (uint32_t)work->account.pages_restored,
         .unneeded = (uint32_t)work->account.pages_unneeded,
         .image_written = work->image_written,
+        .image_pages = (uint32_t)work->image_pages,
     };
     enum reason why = REASON_COUNT;
     if (unlikely(!work->served))
         service->history.kept = 0;
-    else if (!policy_close(&service->history, service->opening, &findings))
+    else if (!policy_close(&process.costs, &service->history, service->opening, &findings))
         why = REASON_policy;
     if (work->served && service->history.rule != work->rule)
         service->history.rule = work->rule;
@@ -320,7 +321,7 @@ static long serve(struct service *service, struct plan *plan)
     begin_work(&work, service, plan, service->timed ? &times : NULL);
     long error = unlikely(work.learning) ? look_around(service, &work) : 0;
     if (unlikely(service->opening == OPEN_LOOK) && !error && !work.touched) {
-        policy_close(&service->history, OPEN_LOOK, &(struct findings){0});
+        policy_close(&process.costs, &service->history, OPEN_LOOK, &(struct findings){0});
         count(COUNTER_scans, work.account.scans);
         return forward_all(service, REASON_policy);
     }

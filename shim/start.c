@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "scan/costs.h"
 #include "scan/pagemap.h"
 #include "scan/prim.h"
 #include "scan/vma.h"
@@ -164,6 +165,7 @@ static void begin_serving(bool filtered)
     }
     keeping_watch_memory();
     stores_start();
+    costs_measure(process.files.pagemap, &process.costs);
     /* Unless an earlier constructor did something that forbids it. */
     uint32_t not_ready = REASON_not_ready;
     __atomic_compare_exchange_n(&process.standing, &not_ready, REASON_COUNT, false, __ATOMIC_ACQ_REL,

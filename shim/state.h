@@ -7,6 +7,7 @@
 
 #include "scan/files.h"
 #include "scan/call_path.h"
+#include "scan/costs.h"
 #include "scan/memory.h"
 #include "shim/counters.h"
 #include "shim/options.h"
@@ -33,6 +34,7 @@ struct state {
     uint32_t *fork_mark;   /* a page that a fork child finds zeroed, once serving is set up */
     int live;              /* descriptor of the live file, or -1 */
     struct scan_files files;
+    struct costs costs;
     struct memory_files memory;
     struct options options;
     struct rules rules;

@@ -85,8 +85,8 @@ static void ask_policy(size_t pages)
     struct findings findings = {.restored = history->kept};
     enum reason why;
     enum opening opening = policy_open(history, false, true, &why);
-    policy_decide(&input);
-    policy_close(history, opening, &findings);
+    policy_decide(&costs_typical, &input);
+    policy_close(&costs_typical, history, opening, &findings);
 }
 
 static void learn(size_t pages)

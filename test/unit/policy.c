@@ -14,7 +14,7 @@ static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, u
                                  .dirty = dirty,
                                  .piece_dirty = dirty,
                                  .known = true};
-    return policy_decide(&input);
+    return policy_decide(&costs_typical, &input);
 }
 
 Test(policy, what_a_rule_says)
@@ -51,17 +51,17 @@ Test(policy, blind_where_it_is_cheaper)
                                  .dirty = 250,
                                  .piece_dirty = 250,
                                  .known = true};
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.stores_safe = true;
-    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     input.learning = true;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.learning = false;
     input.pages = input.call_pages = 4;
     input.dirty = input.piece_dirty = 0;
-    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     input.known = false;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
 }
 
 Test(policy, a_scan_would_restore_what_is_kept_too)
@@ -78,15 +78,15 @@ Test(policy, a_scan_would_restore_what_is_kept_too)
         .expected = 250,
         .resident = 250,
     };
-    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     input.resident = 128;
-    cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_neq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     /* Of several pieces it is not known which are, unless all are. */
     input.resident = 250;
     input.pages = 200;
-    cr_assert_neq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_neq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     input.resident = 256;
-    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
 }
 
 Test(policy, what_the_caches_do_not_hold_goes_past_them)
@@ -111,42 +111,88 @@ Test(policy, an_image_is_copied_rather_than_asked_about)
         .dirty = 170,
         .piece_dirty = 85,
     };
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
     input.image = true;
     input.piece_dirty = 100;
-    cr_assert_eq(policy_decide(&input), DECIDE_BLIND);
-    input.piece_dirty = 70;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.piece_dirty = 30;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+}
+
+/* Where a scan is cheap and stores are dear, fewer clean pages are written over. */
+Test(policy, what_the_machine_takes_decides)
+{
+    const struct costs old_host = {.scan = 200, .store = 73};
+    const struct costs slow_memory = {.scan = 700, .store = 152};
+    struct policy_input input = {.blind_possible = true,
+                                 .stores_safe = true,
+                                 .known = true,
+                                 .pages = 16,
+                                 .call_pages = 16,
+                                 .pages_left = 999,
+                                 .dirty = 1,
+                                 .piece_dirty = 1};
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&old_host, &input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&slow_memory, &input), DECIDE_SCAN);
+    input.dirty = input.piece_dirty = 14;
+    cr_assert_eq(policy_decide(&old_host, &input), DECIDE_BLIND);
+    /* And fewer restores make up for a fault. */
+    struct findings findings = {.restored = 10 * 30, .unneeded = 9 * 30, .touched = 30};
+    struct slot_history served = {.pages = 1024, .state = SLOT_SERVE, .touched = 30}, given_up = served;
+    policy_close(&costs_typical, &served, OPEN_AUDIT, &findings);
+    cr_assert_eq(served.state, SLOT_LOOK);
+    policy_close(&old_host, &given_up, OPEN_AUDIT, &findings);
+    cr_assert_eq(given_up.state, SLOT_GIVEN_UP);
+}
+
+/* A scan asks of each page of an image that is present whether it is the file's: of those around a fault,
+ * too.
+ */
+Test(policy, an_image_in_the_scan_is_asked_about)
+{
+    struct policy_input input = {.blind_possible = true,
+                                 .stores_safe = true,
+                                 .known = true,
+                                 .pages = 48,
+                                 .call_pages = 64,
+                                 .pages_left = 999,
+                                 .expected = 8,
+                                 .dirty = 16,
+                                 .piece_dirty = 12};
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.image_pages = 16;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
 }
 
 Test(policy, the_fewer_pages_are_reported)
 {
     struct policy_input input = {.pages = 100, .call_pages = 100, .pages_left = 100, .expected = 50};
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.expected = 51;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
     input.learning = true;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
     /* It bounds nothing, and believes that all of it is mapped. */
     input.pages_left = 99;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.pages_left = 100;
     input.unconfirmed = true;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.unconfirmed = false;
     /* What is only promised must be asked for first. */
     input.promised = true;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.expected = 80;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
     input.promised = false;
     /* Few pages in more than one piece are found by a single scan. */
     input.pages = input.call_pages = 50;
     input.pages = 20;
     input.expected = 32;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
     input.expected = 90;
-    cr_assert_eq(policy_decide(&input), DECIDE_SCAN_COMPLEMENT);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
 }
 
 Test(policy, a_window_leaves_only_a_long_rest)
@@ -180,7 +226,7 @@ static void reset_range(struct simulation *s)
     s->history.pages = PAGES;
     /* Every 32nd, as the process counts them. */
     enum opening opening = policy_open(&s->history, s->cycles++ % 32 == 0, false, &why);
-    bool stays = opening != OPEN_FORWARD && policy_close(&s->history, opening, &findings);
+    bool stays = opening != OPEN_FORWARD && policy_close(&costs_typical, &s->history, opening, &findings);
     s->restores += opening != OPEN_FORWARD ? findings.restored : 0;
     s->forwarded += !stays;
     if (!stays)
@@ -222,19 +268,19 @@ Test(policy, as_long_as_little_is_kept_the_first_reset_is_served)
     enum reason why;
     cr_assert_eq(policy_open(&history, false, true, &why), OPEN_SERVE);
     struct findings findings = {.restored = 500};
-    cr_assert(policy_close(&history, OPEN_SERVE, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_SERVE, &findings));
     /* And found out before long when nothing of it is written again. */
     int served = 0;
     findings.unneeded = 500;
     while (served < 100) {
         enum opening opening = policy_open(&history, false, true, &why);
         served++;
-        if (!policy_close(&history, opening, &findings))
+        if (!policy_close(&costs_typical, &history, opening, &findings))
             break;
     }
     cr_assert(served < 30, "%d", served);
     cr_assert_eq(policy_open(&history, false, true, &why), OPEN_LOOK);
-    cr_assert(!policy_close(&history, OPEN_LOOK, &(struct findings){0}));
+    cr_assert(!policy_close(&costs_typical, &history, OPEN_LOOK, &(struct findings){0}));
     cr_assert_eq(policy_open(&history, false, true, &why), OPEN_FORWARD);
 }
 
@@ -262,7 +308,7 @@ Test(policy, a_range_that_nobody_touches_costs_nearly_nothing)
     int looks = 0;
     for (int i = 0; i < 8192; i++)
         if (policy_open(&s.history, i % 32 == 0, false, &why) != OPEN_FORWARD)
-            looks += !policy_close(&s.history, OPEN_LOOK, &(struct findings){0});
+            looks += !policy_close(&costs_typical, &s.history, OPEN_LOOK, &(struct findings){0});
     cr_assert(looks <= 4, "%d", looks);
 }
 
@@ -287,12 +333,12 @@ Test(policy, a_small_range_that_is_not_used_any_more_is_given_up)
         struct findings used = {.touched = 3, .restored = 2}, idle = {.restored = pages, .unneeded = pages};
         enum reason why;
         uint32_t present = 0, served = 0;
-        cr_assert(policy_close(&history, OPEN_LOOK, &used));
+        cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &used));
         for (int i = 0; i < 10000; i++) {
             enum opening opening = policy_open(&history, i % 32 == 0, false, &why);
             const struct findings none = {0};
-            bool stays = opening != OPEN_FORWARD &&
-                         policy_close(&history, opening, opening == OPEN_LOOK ? &none : &idle);
+            bool stays = opening != OPEN_FORWARD && policy_close(&costs_typical, &history, opening,
+                                                                 opening == OPEN_LOOK ? &none : &idle);
             served += i >= 5000 && opening != OPEN_FORWARD;
             present = stays ? pages : 0;
         }
@@ -375,15 +421,15 @@ Test(policy, a_scan_that_is_dearer_than_the_faults_is_not_made)
 {
     struct slot_history history = {.pages = 1 << 20, .state = SLOT_LOOK};
     struct findings findings = {.touched = 2, .restored = 2};
-    cr_assert(!policy_close(&history, OPEN_LOOK, &findings));
+    cr_assert(!policy_close(&costs_typical, &history, OPEN_LOOK, &findings));
     history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK, .window = 2};
-    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &findings));
     history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK};
     policy_note_found(&history, (1 << 19) + 1, 1, 1 << 19);
-    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &findings));
     history = (struct slot_history){.pages = 1 << 20, .state = SLOT_LOOK};
     findings.touched = findings.restored = 200;
-    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &findings));
 }
 
 Test(policy, a_short_gap_is_scanned)
@@ -404,7 +450,7 @@ Test(policy, dear_rests_are_scanned_for_a_while)
     struct findings findings = {.touched = 2, .restored = 2};
     const uint64_t rest = (1 << 20) - 2;
     policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
-    cr_assert(policy_close(&history, OPEN_LOOK, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &findings));
     for (int i = 0; i < 5; i++)
         policy_time_rest(&history, rest + 1, 1000000);
     cr_assert(history.window && history.gap_end);
@@ -420,7 +466,7 @@ Test(policy, dear_rests_are_scanned_for_a_while)
     history.state = SLOT_SERVE;
     policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
     cr_assert(!history.window && !history.gap_end);
-    cr_assert(policy_close(&history, OPEN_AUDIT, &findings));
+    cr_assert(policy_close(&costs_typical, &history, OPEN_AUDIT, &findings));
     policy_note_found(&history, 1 << 19, 1, (1 << 19) - 1);
     cr_assert(history.window && history.gap_end);
     policy_time_rest(&history, rest, 1000000);
@@ -456,7 +502,7 @@ Test(policy, read_only_use_keeps_the_range_served)
         enum opening opening = policy_open(&history, i % 32 == 0, false, &why);
         /* Present after each real call, but never dirty. */
         struct findings findings = {.touched = 5};
-        forwarded += opening == OPEN_FORWARD || !policy_close(&history, opening, &findings);
+        forwarded += opening == OPEN_FORWARD || !policy_close(&costs_typical, &history, opening, &findings);
     }
     cr_assert(forwarded < 40, "%d", forwarded);
 }

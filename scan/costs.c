@@ -1,0 +1,61 @@
+#include "scan/costs.h"
+
+#include <sys/mman.h>
+
+#include "scan/pagemap.h"
+#include "scan/prim.h"
+#include "scan/stores.h"
+
+enum { PAGES = 8, TRIES = 20, FURTHEST = 4 };
+
+struct ground {
+    int pagemap;
+    uintptr_t start; /* PAGES of memory */
+};
+
+static void store(const struct ground *ground)
+{
+    stores_zeroes(ground->start, PAGES * PAGE, false);
+}
+
+static void scan(const struct ground *ground)
+{
+    struct page_region region;
+    struct pagemap_scan scan = {
+        .fd = ground->pagemap,
+        .position = ground->start,
+        .end = ground->start + PAGE,
+        .clean = CATEGORY_ZERO,
+        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
+        .regions = &region,
+        .capacity = 1,
+    };
+    pagemap_next(&scan, 1);
+}
+
+/* The least time of so many tries, for each of so many parts. */
+static uint32_t least(void (*work)(const struct ground *), const struct ground *ground, unsigned tries,
+                      unsigned parts, uint32_t typical)
+{
+    uint64_t best = UINT64_MAX;
+    while (tries--) {
+        uint64_t before = prim_now();
+        work(ground);
+        uint64_t taken = prim_now() - before;
+        best = taken < best ? taken : best;
+    }
+    uint64_t each = best / parts, lowest = typical / FURTHEST, highest = typical * FURTHEST;
+    return (uint32_t)(each < lowest ? lowest : each < highest ? each : highest);
+}
+
+void costs_measure(int pagemap, struct costs *costs)
+{
+    *costs = costs_typical;
+    long start = prim_mmap(0, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (prim_failed(start))
+        return;
+    struct ground ground = {pagemap, (uintptr_t)start};
+    costs->store = least(store, &ground, TRIES, PAGES, costs_typical.store);
+    costs->scan = least(scan, &ground, TRIES, 1, costs_typical.scan);
+    prim_munmap(ground.start, PAGES * PAGE);
+}
