@@ -70,13 +70,19 @@ void count_declined(enum reason reason)
     add(own, &own.block->declined[reason], 1);
 }
 
-void count_real_call(enum reason reason, uint64_t pages)
+INLINED void count_real_call(enum reason reason, uint64_t pages)
 {
     struct own own = own_block();
-    add(own, &own.block->counter[COUNTER_forwarded], 1);
-    add(own, &own.block->counter[COUNTER_real_calls], 1);
-    add(own, &own.block->counter[COUNTER_pages_forwarded], pages);
-    add(own, &own.block->declined[reason], 1);
+    if (unlikely(own.shared)) {
+        count(COUNTER_real_calls, 1);
+        count(COUNTER_pages_forwarded, pages);
+        count_declined(reason);
+        return;
+    }
+    count_here(&own.block->counter[COUNTER_forwarded], 1);
+    count_here(&own.block->counter[COUNTER_real_calls], 1);
+    count_here(&own.block->counter[COUNTER_pages_forwarded], pages);
+    count_here(&own.block->declined[reason], 1);
 }
 
 void count_rules(uint32_t matched, uint32_t served, uint32_t forwarded)

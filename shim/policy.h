@@ -58,12 +58,6 @@ struct slot_history {
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
 
-/* Is it forwarded until a turn comes? Then nothing else is to be learned of the call. */
-static inline bool policy_has_given_up(const struct slot_history *history)
-{
-    return history->state == SLOT_GIVEN_UP;
-}
-
 /* *why is set for OPEN_FORWARD. turn: true for about one reset in 32. Between turns a history in which
    nothing changes need not be written. trusting: little is kept in all. */
 enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why);

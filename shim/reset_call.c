@@ -75,10 +75,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
     judged->turn = counters_timed_turn();
     judged->epoch = state_fork_epoch();
     slot_read(start, &judged->history);
-    /* Where every rule's policy learns, a range that has been given up needs no more than the real call. */
-    bool forwarded = policy_has_given_up(&judged->history) && !judged->turn && !process.rules.any_forced &&
-                     !judged->history.kept;
-    return unlikely(forwarded) ? (enum reason)judged->history.reason : REASON_COUNT;
+    return REASON_COUNT;
 }
 
 /* ---- serving ---- */

@@ -8,6 +8,7 @@
 #include "scan/call_path.h"
 #include "scan/prim.h"
 #include "shim/counters.h"
+#include "shim/given_up.h"
 #include "shim/policy.h"
 #include "shim/region.h"
 #include "shim/statistics.h"
@@ -62,7 +63,15 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
                                                              uintptr_t caller, bool vectors_free)
 {
     struct judged judged;
-    enum reason reason = reset_judge(start, length, caller, &judged);
+    enum reason reason;
+    if (given_up_call(start, length, caller, &reason)) {
+        long result = prim_madvise(start, length, advice);
+        count_real_call(reason, result == 0 ? prim_pages(length) : 0);
+        counters_turn_is_over();
+        statistics_after_call(false);
+        return result;
+    }
+    reason = reset_judge(start, length, caller, &judged);
     judged.call.vectors_free = vectors_free;
     if (likely(reason == REASON_COUNT))
         return reset_serve(&judged, length, advice);

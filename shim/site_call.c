@@ -54,7 +54,9 @@ static int decide_madvise(struct hook_call *call)
         call->number = 0;
         return 1;
     }
-    enum reason reason = apart ? reset_judge(start, length, call->after, &judged) : REASON_own_stack;
+    enum reason reason = REASON_own_stack;
+    if (likely(apart) && !given_up_call(start, length, call->after, &reason))
+        reason = reset_judge(start, length, call->after, &judged);
     if (reason == REASON_COUNT) {
         judged.call.at_site = true;
         call->number = reset_serve(&judged, length, advice);

@@ -106,6 +106,21 @@ INLINED bool slot_serves(uintptr_t start, uint64_t pages, uint8_t rule, uint32_t
                   __atomic_load_n(state, __ATOMIC_RELAXED) == SLOT_SERVE);
 }
 
+/* Words of two writers may not fit: then a call is forwarded once more, or judged once more. */
+INLINED bool slot_is_given_up(uintptr_t start, uint32_t *pages, enum reason *reason)
+{
+    const struct entry *entry = entry_of(start);
+    if (unlikely(!entry))
+        return false;
+    uint64_t first = __atomic_load_n(&entry->words[0], __ATOMIC_RELAXED),
+             second = __atomic_load_n(&entry->words[1], __ATOMIC_RELAXED);
+    *pages = first >> 32 & 0xffffff;
+    *reason = (enum reason)(second >> 8 & 0xff);
+    return (uint8_t)second == SLOT_GIVEN_UP && !(uint32_t)first;
+}
+_Static_assert(offsetof(struct slot_history, state) == 8 && offsetof(struct slot_history, reason) == 9,
+               "the second word begins with both");
+
 /* Its own entry, else an empty or torn one, else one that keeps nothing. */
 static struct entry *place_for(uintptr_t start)
 {

@@ -23,6 +23,10 @@ void slot_read(uintptr_t start, struct slot_history *history);
    (SLOT_SERVE)? *kept is then how many pages it keeps. Three loads. */
 bool slot_serves(uintptr_t start, uint64_t pages, uint8_t rule, uint32_t *kept);
 
+/* Is the range that starts at start given up (SLOT_GIVEN_UP), and for which *reason? *pages is its length
+   when that was last written; it keeps nothing. Three loads. */
+bool slot_is_given_up(uintptr_t start, uint32_t *pages, enum reason *reason);
+
 /* Remembers it, and in *replaced says what was there, so that the caller can account for kept pages. In a
    crowded table it takes the place of a range that keeps nothing. False, and nothing is written, where all
    keep some. */

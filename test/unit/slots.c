@@ -51,6 +51,26 @@ Test(slots, says_what_a_served_range_keeps)
     cr_assert_not(slot_serves(start, LONGEST, 31, &kept));
 }
 
+Test(slots, says_what_is_given_up)
+{
+    struct slot_history history = {.pages = 300, .rule = 31, .state = SLOT_GIVEN_UP, .reason = REASON_locked},
+                        replaced;
+    uintptr_t start = 0x7f0000001000;
+    enum reason reason;
+    uint32_t pages;
+    cr_assert_not(slot_is_given_up(start, &pages, &reason));
+    cr_assert(slot_write(start, &history, &replaced));
+    cr_assert(slot_is_given_up(start, &pages, &reason) && pages == 300 && reason == REASON_locked);
+    cr_assert_not(slot_is_given_up(start + 4096, &pages, &reason));
+    history.kept = 1;
+    cr_assert(slot_write(start, &history, &replaced));
+    cr_assert_not(slot_is_given_up(start, &pages, &reason), "what it keeps is to be accounted for");
+    history.kept = 0;
+    history.state = SLOT_LOOK;
+    cr_assert(slot_write(start, &history, &replaced));
+    cr_assert_not(slot_is_given_up(start, &pages, &reason));
+}
+
 Test(slots, a_range_yields_to_another)
 {
     struct slot_history history = {.kept = 70, .pages = 100, .rule = 2, .dirty = 9}, replaced;
