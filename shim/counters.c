@@ -188,7 +188,7 @@ INLINED void counters_turn_is_over(void)
     thread_turn++;
 }
 
-bool counters_timed_turn(void)
+INLINED bool counters_timed_turn(void)
 {
     if (unlikely(!thread_turn))
         thread_turn = 1 + __atomic_fetch_add(&first_turns, 1, __ATOMIC_RELAXED) * 7919;

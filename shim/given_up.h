@@ -11,9 +11,9 @@
 
 #include "shim/counters.h"
 
-/* Is madvise(start, length), a DONTNEED, to be forwarded with no more questions, and for which *reason? It is
-   then no turn (counters_timed_turn). Else it is to be judged (reset_judge). Signal-safe. Inlined, where the
-   linker optimises. */
+/* Is madvise(start, length), a DONTNEED, to be forwarded with nothing more known, and for which *reason? It
+   is then no turn (counters_timed_turn). Else it is to be judged (reset_judge). Signal-safe. Inlined, where
+   the linker optimises. */
 bool given_up_call(uintptr_t start, size_t length, uintptr_t caller, enum reason *reason);
 
 #endif

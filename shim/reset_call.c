@@ -19,15 +19,6 @@
 #include "shim/steady.h"
 #include "shim/verify.h"
 
-/* The highest address a user mapping can end at, with 47 bits or with 57: beyond it the kernel judges. */
-#define USER_END ((uintptr_t)1 << 56)
-
-void reset_count_forwarded(enum reason reason, size_t length, long result)
-{
-    count_real_call(reason, result == 0 ? prim_pages(length) : 0);
-    statistics_after_call(counters_timed_turn());
-}
-
 /* The real call, over the whole range, as the program made it. */
 static long forward(const struct call *call, size_t length, int advice, enum reason reason, uint32_t matched,
                     bool timed)
@@ -61,11 +52,9 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
             keeping_dropped(start, length);
         return standing;
     }
-    /* What is odd about address or length is the kernel's to answer. */
-    uintptr_t end = call_end(start, length);
-    if (unlikely(start % PAGE || !length || end <= start || end > USER_END || length > USER_END))
+    if (unlikely(call_is_odd(start, length)))
         return REASON_arguments;
-    *call = (struct call){.start = start, .end = end, .caller = caller};
+    *call = (struct call){.start = start, .end = call_end(start, length), .caller = caller};
     if (unlikely(process.pkeys) && thread_is_kept_out())
         return REASON_pkeys;
     if (unlikely(process.rules.any_caller))

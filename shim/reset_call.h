@@ -7,22 +7,12 @@
 
 #include "scan/call_path.h"
 #include "scan/prim.h"
+#include "shim/call_range.h"
 #include "shim/counters.h"
 #include "shim/given_up.h"
 #include "shim/policy.h"
 #include "shim/region.h"
 #include "shim/statistics.h"
-
-/* The kernel rounds the length up to pages. */
-static inline uintptr_t call_end(uintptr_t start, size_t length)
-{
-    return start + ((length + PAGE - 1) & -(size_t)PAGE);
-}
-
-static inline uint64_t call_pages(const struct call *call)
-{
-    return (call->end - call->start) / PAGE;
-}
 
 /* A call that may be served, and what was found out on the way to it. */
 struct judged {
@@ -51,7 +41,11 @@ static inline __attribute__((always_inline)) long reset_serve(const struct judge
 }
 
 /* Counts a real call that was made in the program's place, and what came of it. */
-void reset_count_forwarded(enum reason reason, size_t length, long result);
+static inline void reset_count_forwarded(enum reason reason, size_t length, long result)
+{
+    count_real_call(reason, result == 0 ? prim_pages(length) : 0);
+    statistics_after_call(counters_timed_turn());
+}
 
 /* Serves or forwards madvise(start, length, advice), where steady_call does not answer it. May run anywhere:
    in malloc, in a signal handler, on a small stack. errno is not touched.
@@ -64,17 +58,12 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
 {
     struct judged judged;
     enum reason reason;
-    if (given_up_call(start, length, caller, &reason)) {
-        long result = prim_madvise(start, length, advice);
-        count_real_call(reason, result == 0 ? prim_pages(length) : 0);
-        counters_turn_is_over();
-        statistics_after_call(false);
-        return result;
+    if (!given_up_call(start, length, caller, &reason)) {
+        reason = reset_judge(start, length, caller, &judged);
+        judged.call.vectors_free = vectors_free;
+        if (likely(reason == REASON_COUNT))
+            return reset_serve(&judged, length, advice);
     }
-    reason = reset_judge(start, length, caller, &judged);
-    judged.call.vectors_free = vectors_free;
-    if (likely(reason == REASON_COUNT))
-        return reset_serve(&judged, length, advice);
     long result = prim_madvise(start, length, advice);
     reset_count_forwarded(reason, length, result);
     return result;

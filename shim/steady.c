@@ -4,6 +4,7 @@
 #include "scan/call_path.h"
 #include "scan/prim.h"
 #include "scan/stores.h"
+#include "shim/call_range.h"
 #include "shim/caller.h"
 #include "shim/carry_out.h"
 #include "shim/keeping.h"

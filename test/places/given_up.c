@@ -45,6 +45,27 @@ static int at_a_site(void)
     return forwarded(site_madvise);
 }
 
+/* Odd lengths are the kernel's to answer, and no pages. */
+static int odd_lengths(resetting *reset)
+{
+    unsigned char *memory = given_up_memory(reset);
+    uint64_t pages = counter("pages_forwarded"), arguments = counter("declined.arguments");
+    for (int i = 0; i < CALLS; i++)
+        EXPECT(reset(memory, 0, MADV_DONTNEED) == 0 && reset(memory, (size_t)-1, MADV_DONTNEED) != 0);
+    EXPECT(counter("declined.arguments") == arguments + 2 * CALLS && counter("pages_forwarded") == pages);
+    return CASE_PASSED;
+}
+
+static int odd_lengths_of_a_function(void)
+{
+    return odd_lengths(madvise);
+}
+
+static int odd_lengths_at_a_site(void)
+{
+    return odd_lengths(site_madvise);
+}
+
 /* Of another length, no rule may match it; or it fails. */
 static int other_lengths(void)
 {
@@ -91,6 +112,8 @@ int main(int argc, char **argv)
         {"of_a_function_cached", "any,vma=cache", NULL, of_a_function},
         {"of_a_caller", "any,caller=given_up", NULL, of_a_function},
         {"at_a_site", NULL, "hooks=inline", at_a_site},
+        {"odd_lengths_of_a_function", NULL, NULL, odd_lengths_of_a_function},
+        {"odd_lengths_at_a_site", NULL, "hooks=inline", odd_lengths_at_a_site},
         {"other_lengths", "any,min=8K", NULL, other_lengths},
         {"other_lengths_of_a_caller", "any,min=8K,caller=given_up", NULL, other_lengths},
         {"gone", NULL, NULL, gone},
