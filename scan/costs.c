@@ -33,19 +33,22 @@ static void scan(const struct ground *ground)
     pagemap_next(&scan, 1);
 }
 
-/* The least time of so many tries, for each of so many parts. */
-static uint32_t least(void (*work)(const struct ground *), const struct ground *ground, unsigned tries,
-                      unsigned parts, uint32_t typical)
+/* ns; the least of TRIES. */
+static uint64_t time_of(void (*work)(const struct ground *), const struct ground *ground)
 {
     uint64_t best = UINT64_MAX;
-    while (tries--) {
+    for (int i = 0; i < TRIES; i++) {
         uint64_t before = prim_now();
         work(ground);
         uint64_t taken = prim_now() - before;
         best = taken < best ? taken : best;
     }
-    uint64_t each = best / parts, lowest = typical / FURTHEST, highest = typical * FURTHEST;
-    return (uint32_t)(each < lowest ? lowest : each < highest ? each : highest);
+    return best;
+}
+
+static uint32_t within(uint64_t value, uint64_t lowest, uint64_t highest)
+{
+    return (uint32_t)(value < lowest ? lowest : value < highest ? value : highest);
 }
 
 void costs_measure(int pagemap, struct costs *costs)
@@ -55,7 +58,8 @@ void costs_measure(int pagemap, struct costs *costs)
     if (prim_failed(start))
         return;
     struct ground ground = {pagemap, (uintptr_t)start};
-    costs->store = least(store, &ground, TRIES, PAGES, costs_typical.store);
-    costs->scan = least(scan, &ground, TRIES, 1, costs_typical.scan);
+    costs->store =
+        within(time_of(store, &ground) / PAGES, costs_typical.store, costs_typical.store * FURTHEST);
+    costs->scan = within(time_of(scan, &ground), costs_typical.scan / FURTHEST, costs_typical.scan);
     prim_munmap(ground.start, PAGES * PAGE);
 }

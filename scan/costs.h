@@ -11,11 +11,14 @@ struct costs {
     uint32_t store; /* to write a page of zeroes in the caches */
 };
 
-/* Linux 6.18 on Zen 4. Zen 5: 650 and 26; a host that was measured elsewhere: 180 and 73. */
+/* Linux 6.18 on Zen 4. Zen 5: 640 and 26; a host that was measured elsewhere: 180 and 73. */
 static const struct costs costs_typical = {.scan = 700, .store = 38};
 
-/* Measures it in memory of its own, in 30 us: the least of many tries, for other programs share the caches,
-   and never more than four times off what is typical. What cannot be measured is left typical. */
+/* Measures it in memory of its own, in 40 us: the least of many tries, for other programs share the caches.
+   Only a scan that is cheaper and a store that is dearer than typical are believed, up to four times: a store
+   that was measured in the first cache is no promise for the next thousand ranges (26 ns there, 60 to 90 in
+   512 of 30 pages, Zen 5), and a scan is slow where somebody traces it. What cannot be measured is left
+   typical. */
 void costs_measure(int pagemap, struct costs *costs);
 
 #endif

@@ -45,6 +45,15 @@ static bool stores_are_safe(const struct plan *plan)
     return likely(plan->promised && !plan->unconfirmed) && !state_has_guards();
 }
 
+/* Can piece i, which begins at start, be written whole without asking what is dirty? */
+static bool can_be_blind(const struct work *work, unsigned i, uintptr_t start)
+{
+    const struct reset_piece *piece = &work->plan->piece[i];
+    if (piece->image.kind == IMAGE_NONE)
+        return work->stores_safe || process.files.zero >= 0;
+    return work->stores_safe && piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, start);
+}
+
 /* How piece i, which begins at start, is reset. */
 static inline __attribute__((always_inline)) enum decision decide(const struct work *work, unsigned i,
                                                                   uintptr_t start)
@@ -52,13 +61,12 @@ static inline __attribute__((always_inline)) enum decision decide(const struct w
     const struct reset_piece *piece = &work->plan->piece[i];
     if (unlikely(!is_servable(work, i)))
         return DECIDE_FORWARD;
-    bool safe = work->stores_safe, image = piece->image.kind != IMAGE_NONE;
+    bool image = piece->image.kind != IMAGE_NONE;
     struct policy_input input = {
         .rule = rule_of(work, i)->policy,
-        .blind_possible =
-            image ? safe && piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, start)
-                  : safe || process.files.zero >= 0,
-        .stores_safe = safe,
+        .blind_possible = can_be_blind(work, i, start),
+        .all_possible = work->all_possible,
+        .stores_safe = work->stores_safe,
         .image = image,
         .unconfirmed = work->plan->unconfirmed,
         .promised = work->plan->promised,
@@ -142,14 +150,18 @@ static uint64_t needed(const struct reset_account *account)
     return account->pages_restored - account->pages_unneeded;
 }
 
-static uint64_t image_pages(const struct work *work)
+/* What is to be known of all pieces before the first is decided on. */
+static void look_at_pieces(struct work *work)
 {
     const struct plan *plan = work->plan;
     uintptr_t start = work->call->start, bytes = 0;
-    for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end)
+    work->all_possible = true;
+    for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end) {
+        work->all_possible &= can_be_blind(work, i, start);
         if (plan->piece[i].image.kind != IMAGE_NONE)
             bytes += plan->piece[i].end - start;
-    return bytes / PAGE;
+    }
+    work->image_pages = bytes / PAGE;
 }
 
 long carry_out(struct work *work)
@@ -160,7 +172,7 @@ long carry_out(struct work *work)
     work->first_decline = REASON_COUNT;
     work->served = 0;
     work->image_written = 0;
-    work->image_pages = image_pages(work);
+    look_at_pieces(work);
     for (unsigned i = 0; i < work->plan->count;) {
         enum decision decision = decide(work, i, position);
         unsigned count =

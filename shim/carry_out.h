@@ -30,6 +30,7 @@ struct work {
     enum reason first_decline; /* of the pieces that none did; or REASON_COUNT */
 
     /* While it is carried out. */
+    bool all_possible; /* every piece can be written whole */
     bool stores_safe;  /* a blind restore may use plain stores */
     uintptr_t pending; /* [pending, position) waits for the real call */
 };

@@ -7,7 +7,7 @@
 enum {
     SCAN = 950,           /* with its share of our own work, */
     SCAN_PAGE = 2,        /* ... and for each page that is present, */
-    SCAN_IMAGE_PAGE = 28, /* of an image, where it is asked whether it is the file's, */
+    SCAN_IMAGE_PAGE = 22, /* of an image, where it is asked whether it is the file's, */
     REPORT = 8,           /* for each that is reported, */
     SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
     REAL = 500,           /* the real call, */
@@ -33,7 +33,7 @@ enum {
 /* As SCAN, but of this machine. */
 static uint64_t cost_of_scan(const struct costs *costs)
 {
-    return costs->scan * (uint64_t)SCAN / costs_typical.scan;
+    return SCAN - costs_typical.scan + costs->scan;
 }
 
 /* Whether all of a range is mapped. */
@@ -42,12 +42,10 @@ static uint64_t cost_of_asking(const struct costs *costs)
     return costs->scan * 3 / 10;
 }
 
-/* To copy an image: it is seldom in the first cache, nor, where it is large, with what it is copied to in the
-   second (of 1 MiB: 60 ns a page on Zen 5). */
-static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages, uint64_t image_pages)
+/* To copy pages of an image: it is seldom in the first cache. */
+static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages)
 {
-    enum { LARGE = 64 };
-    return pages * costs->store * (image_pages <= LARGE ? 11 : 18) / 8;
+    return pages * costs->store * 11 / 8;
 }
 
 /* So many restores: somewhat fewer than time alone would say, for memory counts too. */
@@ -136,32 +134,23 @@ static void serve_until_audit(struct slot_history *history)
     history->countdown = (uint16_t)(1u << history->interval);
 }
 
-/* Of pages of an image, how many are present where so many are dirty: around a fault the kernel maps what the
-   page cache has. */
-static uint64_t present_of_image(uint64_t pages, uint64_t dirty)
-{
-    enum { AROUND = 16 };
-    return pages < dirty * AROUND ? pages : dirty * AROUND;
-}
-
 /* Is memory with so many dirty pages, of which so many are an image's, written whole sooner than it is
    scanned in one go? */
 static bool blind_pays(const struct costs *costs, uint64_t pages, uint64_t images, uint64_t dirty,
                        bool stores_safe)
 {
-    uint64_t blind = stores_safe ? (pages - images) * costs->store + cost_of_copies(costs, images, images)
+    uint64_t blind = stores_safe ? (pages - images) * costs->store + cost_of_copies(costs, images)
                                  : READ + pages * (costs->store + READ_MORE);
     uint64_t clean = pages > dirty ? pages - dirty : 0, reported = dirty < clean ? dirty : clean;
-    uint64_t asked = images ? present_of_image(images, dirty) + dirty : 0;
-    return blind <= cost_of_scan(costs) + pages * SCAN_PAGE + asked * SCAN_IMAGE_PAGE + reported * REPORT +
-                        dirty * costs->store;
+    return blind <= cost_of_scan(costs) + pages * SCAN_PAGE + reported * REPORT + dirty * costs->store +
+                        (images ? dirty * SCAN_IMAGE_PAGE : 0);
 }
 
 /* Is an image copied whole sooner? */
 static bool copy_pays(const struct costs *costs, uint64_t pages, uint64_t dirty)
 {
-    uint64_t scan = cost_of_scan(costs) + present_of_image(pages, dirty) * SCAN_IMAGE_PAGE;
-    return cost_of_copies(costs, pages, pages) <= scan + cost_of_copies(costs, dirty, pages);
+    return cost_of_copies(costs, pages) <=
+           cost_of_scan(costs) + dirty * SCAN_IMAGE_PAGE + cost_of_copies(costs, dirty);
 }
 
 /* Pages that are left to the real call. */
@@ -309,17 +298,18 @@ INLINED enum decision policy_decide(const struct costs *costs, const struct poli
 {
     if (unlikely(input->rule == POLICY_FORWARD || input->pages_left == 0))
         return DECIDE_FORWARD;
-    bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     bool all = input->pages == input->call_pages, apart = all || !policy_scans_together(input->expected);
+    bool whole_fits = input->pages <= input->pages_left, whole = input->blind_possible && whole_fits;
     uint64_t pages = apart ? input->pages : input->call_pages,
              dirty = apart ? input->piece_dirty : input->dirty;
     /* A scan also finds what is only kept: of a piece of the call that is known where all of the call is. */
     uint64_t resident = input->resident == input->call_pages ? pages : all ? input->resident : 0;
     if (dirty < resident)
         dirty = resident;
-    bool pays = apart && input->image
-                    ? copy_pays(costs, pages, dirty)
-                    : blind_pays(costs, pages, apart ? 0 : input->image_pages, dirty, input->stores_safe);
+    bool pays = !apart ? input->all_possible &&
+                             blind_pays(costs, pages, input->image_pages, dirty, input->stores_safe)
+                : input->image ? copy_pays(costs, pages, dirty)
+                               : blind_pays(costs, pages, 0, dirty, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)

@@ -85,6 +85,7 @@ enum decision { DECIDE_SCAN, DECIDE_SCAN_COMPLEMENT, DECIDE_BLIND, DECIDE_FORWAR
 struct policy_input {
     enum rule_policy rule;
     bool blind_possible;  /* the piece can be written whole without asking what is dirty */
+    bool all_possible;    /* ... and so can all others of the call */
     bool stores_safe;     /* ... by plain stores, with no system call */
     bool image;           /* it is restored from a file's content */
     bool unconfirmed;     /* the mapping is what it was at some earlier time, */

@@ -115,7 +115,7 @@ Test(policy, an_image_is_copied_rather_than_asked_about)
     input.image = true;
     input.piece_dirty = 100;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
-    input.piece_dirty = 30;
+    input.piece_dirty = 70;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
 }
 
@@ -146,23 +146,35 @@ Test(policy, what_the_machine_takes_decides)
     cr_assert_eq(given_up.state, SLOT_GIVEN_UP);
 }
 
-/* A scan asks of each page of an image that is present whether it is the file's: of those around a fault,
- * too.
- */
-Test(policy, an_image_in_the_scan_is_asked_about)
+/* Few pages are dirty in all, so that one scan finds them: written whole is then either all of the call or
+   none of it, for a scan of one piece takes as long as of both. */
+Test(policy, a_call_of_few_dirty_pages_is_not_torn)
 {
     struct policy_input input = {.blind_possible = true,
                                  .stores_safe = true,
                                  .known = true,
-                                 .pages = 48,
-                                 .call_pages = 64,
+                                 .pages = 16,
+                                 .call_pages = 20,
+                                 .image_pages = 4,
                                  .pages_left = 999,
                                  .expected = 8,
-                                 .dirty = 16,
-                                 .piece_dirty = 12};
+                                 .dirty = 8,
+                                 .piece_dirty = 6};
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
-    input.image_pages = 16;
+    input.all_possible = true;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.image = true;
+    input.pages = 4;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    /* To copy takes longer. */
+    input.pages = input.call_pages = 26;
+    input.image = false;
+    input.image_pages = 0;
+    input.dirty = input.piece_dirty = 1;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.pages = 24;
+    input.image_pages = 12;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
 }
 
 Test(policy, the_fewer_pages_are_reported)
