@@ -22,7 +22,7 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
         return;
     state_enter();
     if (advice_is_reset(advice)) {
-        reset_count_forwarded(REASON_own_stack, length, result);
+        reset_count_forwarded(REASON_own_stack, length, result, counters_timed_turn());
         return;
     }
     count(COUNTER_real_calls, 1);

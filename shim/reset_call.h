@@ -40,11 +40,11 @@ static inline __attribute__((always_inline)) long reset_serve(const struct judge
     return result;
 }
 
-/* Counts a real call that was made in the program's place, and what came of it. */
-static inline void reset_count_forwarded(enum reason reason, size_t length, long result)
+/* Counts a real call that was made in the program's place, and what came of it. turn: counters_timed_turn. */
+static inline void reset_count_forwarded(enum reason reason, size_t length, long result, bool turn)
 {
     count_real_call(reason, result == 0 ? prim_pages(length) : 0);
-    statistics_after_call(counters_timed_turn());
+    statistics_after_call(turn);
 }
 
 /* Serves or forwards madvise(start, length, advice), where steady_call does not answer it. May run anywhere:
@@ -58,14 +58,18 @@ static inline __attribute__((always_inline)) long reset_call(uintptr_t start, si
 {
     struct judged judged;
     enum reason reason;
-    if (!given_up_call(start, length, caller, &reason)) {
+    bool turn = false;
+    if (given_up_call(start, length, caller, &reason)) {
+        counters_turn_is_over();
+    } else {
         reason = reset_judge(start, length, caller, &judged);
         judged.call.vectors_free = vectors_free;
         if (likely(reason == REASON_COUNT))
             return reset_serve(&judged, length, advice);
+        turn = counters_timed_turn();
     }
     long result = prim_madvise(start, length, advice);
-    reset_count_forwarded(reason, length, result);
+    reset_count_forwarded(reason, length, result, turn);
     return result;
 }
 

@@ -64,7 +64,7 @@ static int decide_madvise(struct hook_call *call)
     }
     /* What comes of it is not seen, but these fail. */
     bool fails = reason == REASON_arguments || reason == REASON_locked || reason == REASON_unmapped;
-    reset_count_forwarded(reason, length, fails ? -1 : 0);
+    reset_count_forwarded(reason, length, fails ? -1 : 0, counters_timed_turn());
     return 0;
 }
 
