@@ -20,17 +20,7 @@ static void store(const struct ground *ground)
 
 static void scan(const struct ground *ground)
 {
-    struct page_region region;
-    struct pagemap_scan scan = {
-        .fd = ground->pagemap,
-        .position = ground->start,
-        .end = ground->start + PAGE,
-        .clean = CATEGORY_ZERO,
-        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
-        .regions = &region,
-        .capacity = 1,
-    };
-    pagemap_next(&scan, 1);
+    pagemap_look(ground->pagemap, ground->start);
 }
 
 /* ns; the least of TRIES. */

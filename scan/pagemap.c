@@ -193,6 +193,21 @@ long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct
     return (long)faults;
 }
 
+int pagemap_look(int fd, uintptr_t page)
+{
+    struct page_region region;
+    struct pagemap_scan scan = {
+        .fd = fd,
+        .position = page,
+        .end = page + PAGE,
+        .clean = CATEGORY_ZERO,
+        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
+        .regions = &region,
+        .capacity = 1,
+    };
+    return pagemap_next(&scan, 1);
+}
+
 bool pagemap_works(int fd)
 {
     struct page_region region;

@@ -56,6 +56,10 @@ struct pagemap_found {
 long pagemap_count(int fd, uintptr_t start, uintptr_t end, uint64_t most, struct pagemap_found *found,
                    uint32_t *scans);
 
+/* Scans one page of anonymous memory as a reset does: 1 where it is dirty, else 0, or a negative errno as
+ * above. */
+int pagemap_look(int fd, uintptr_t page);
+
 /* Is fd a pagemap? An empty scan tells. */
 bool pagemap_works(int fd);
 

@@ -21,17 +21,7 @@ static struct probe_result failure(enum reason reason, const char *why)
 int probe_scan(const struct scan_files *files)
 {
     page[0] = 1;
-    struct page_region region;
-    struct pagemap_scan scan = {
-        .fd = files->pagemap,
-        .position = (uintptr_t)page,
-        .end = (uintptr_t)page + PAGE,
-        .clean = CATEGORY_ZERO,
-        .asked = CATEGORY_SWAPPED | CATEGORY_HUGE,
-        .regions = &region,
-        .capacity = 1,
-    };
-    int found = pagemap_next(&scan, 1);
+    int found = pagemap_look(files->pagemap, (uintptr_t)page);
     return found < 0 ? found : found == 1 ? 0 : -EIO;
 }
 
