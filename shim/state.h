@@ -56,7 +56,6 @@ static inline bool standing_serves(uint32_t standing)
     return standing == REASON_COUNT || standing == REASON_off_arm || standing == REASON_switched_off;
 }
 
-/* May a page of a writable mapping be one that a store faults on? */
 /* To be called before each advice that is not a reset. MADV_HWPOISON, GUARD_INSTALL and what comes after them
    can make a page of a mapping one that a store faults on. */
 static inline void state_note_advice(int advice)
@@ -66,6 +65,7 @@ static inline void state_note_advice(int advice)
         __atomic_store_n(&process.guards, true, __ATOMIC_RELAXED);
 }
 
+/* May a page of a writable mapping be one that a store faults on? */
 static inline bool state_has_guards(void)
 {
     return __atomic_load_n(&process.guards, __ATOMIC_RELAXED);
