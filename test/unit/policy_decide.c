@@ -1,0 +1,194 @@
+#include "shim/policy.h"
+
+#include "test/unit/unit.h"
+
+static enum decision decide(enum rule_policy rule, bool blind, uint64_t pages, uint64_t left, uint32_t dirty)
+{
+    struct policy_input input = {.rule = rule,
+                                 .blind_possible = blind,
+                                 .pages = pages,
+                                 .call_pages = pages,
+                                 .pages_left = left,
+                                 .dirty = dirty,
+                                 .piece_dirty = dirty,
+                                 .known = true};
+    return policy_decide(&costs_typical, &input);
+}
+
+/* Of one piece, which can be written whole by plain stores. */
+static struct policy_input storable(uint64_t pages, uint32_t dirty)
+{
+    return (struct policy_input){.blind_possible = true,
+                                 .stores_safe = true,
+                                 .known = true,
+                                 .pages = pages,
+                                 .call_pages = pages,
+                                 .pages_left = 999,
+                                 .dirty = dirty,
+                                 .piece_dirty = dirty};
+}
+
+Test(policy, what_a_rule_says)
+{
+    cr_assert_eq(decide(POLICY_FORWARD, true, 1, 1000, 0), DECIDE_FORWARD);
+    cr_assert_eq(decide(POLICY_SCAN, true, 16, 1000, 16), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_RESTORE, true, 1000, 1000, 0), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_RESTORE, false, 1000, 1000, 0), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_RESTORE, true, 1001, 1000, 0), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, false, 1, 1000, 0), DECIDE_SCAN);
+}
+
+Test(policy, nothing_beyond_the_threshold)
+{
+    for (int rule = POLICY_AUTO; rule <= POLICY_FORWARD; rule++)
+        for (uint32_t dirty = 0; dirty < 50; dirty++) {
+            cr_assert_eq(decide((enum rule_policy)rule, true, 4, 0, dirty), DECIDE_FORWARD);
+            /* Blind only when all of it fits. */
+            cr_assert_neq(decide((enum rule_policy)rule, true, 4, 3, dirty), DECIDE_BLIND);
+        }
+}
+
+Test(policy, blind_where_it_is_cheaper)
+{
+    cr_assert_eq(decide(POLICY_AUTO, true, 16, 1000, 16), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 1), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, true, 4, 1000, 0), DECIDE_BLIND);
+    cr_assert_eq(decide(POLICY_AUTO, false, 16, 1000, 16), DECIDE_SCAN);
+    cr_assert_eq(decide(POLICY_AUTO, true, 64, 1000, 2), DECIDE_SCAN);
+    struct policy_input input = storable(256, 250);
+    input.stores_safe = false;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.stores_safe = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.learning = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.learning = false;
+    input.pages = input.call_pages = 4;
+    input.dirty = input.piece_dirty = 0;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.known = false;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+}
+
+Test(policy, a_scan_would_restore_what_is_kept_too)
+{
+    struct policy_input input = storable(256, 16);
+    input.expected = input.resident = 250;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.resident = 128;
+    cr_assert_neq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    /* Of several pieces it is not known which are, unless all are. */
+    input.resident = 250;
+    input.pages = 200;
+    cr_assert_neq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.resident = 256;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+}
+
+Test(policy, what_the_caches_do_not_hold_goes_past_them)
+{
+    cr_assert_eq(policy_streams(512), 0);
+    cr_assert_eq(policy_streams(1024), 0);
+    /* In pages that lie apart, sooner than in a run. */
+    cr_assert(policy_streams(1638) >= 1 && policy_streams(1638) < 16);
+    cr_assert_eq(policy_streams(4096), UINT64_MAX);
+}
+
+Test(policy, an_image_is_copied_rather_than_asked_about)
+{
+    struct policy_input input = storable(256, 170);
+    input.pages = 128;
+    input.expected = 205;
+    input.piece_dirty = 85;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+    input.image = true;
+    input.piece_dirty = 100;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.piece_dirty = 70;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+}
+
+/* Where a scan is cheap and stores are dear, fewer clean pages are written over. */
+Test(policy, what_the_machine_takes_decides)
+{
+    const struct costs old_host = {.scan = 200, .store = 73};
+    const struct costs slow_memory = {.scan = 700, .store = 152};
+    struct policy_input input = storable(16, 1);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&old_host, &input), DECIDE_SCAN);
+    cr_assert_eq(policy_decide(&slow_memory, &input), DECIDE_SCAN);
+    input.dirty = input.piece_dirty = 14;
+    cr_assert_eq(policy_decide(&old_host, &input), DECIDE_BLIND);
+    /* And fewer restores make up for a fault. */
+    struct findings findings = {.restored = 10 * 30, .unneeded = 9 * 30, .touched = 30};
+    struct slot_history served = {.pages = 1024, .state = SLOT_SERVE, .touched = 30}, given_up = served;
+    policy_close(&costs_typical, &served, OPEN_AUDIT, &findings);
+    cr_assert_eq(served.state, SLOT_LOOK);
+    policy_close(&old_host, &given_up, OPEN_AUDIT, &findings);
+    cr_assert_eq(given_up.state, SLOT_GIVEN_UP);
+}
+
+/* Few pages are dirty in all, so that one scan finds them: written whole is then either all of the call or
+   none of it, for a scan of one piece takes as long as of both. */
+Test(policy, a_call_of_few_dirty_pages_is_not_torn)
+{
+    struct policy_input input = storable(20, 8);
+    input.pages = 16;
+    input.image_pages = 4;
+    input.expected = 8;
+    input.piece_dirty = 6;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.all_possible = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.image = true;
+    input.pages = 4;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    /* To copy takes longer. */
+    input.pages = input.call_pages = 26;
+    input.image = false;
+    input.image_pages = 0;
+    input.dirty = input.piece_dirty = 1;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    input.pages = 24;
+    input.image_pages = 12;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+}
+
+Test(policy, the_fewer_pages_are_reported)
+{
+    struct policy_input input = {.pages = 100, .call_pages = 100, .pages_left = 100, .expected = 50};
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.expected = 51;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+    input.learning = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+    /* It bounds nothing, and believes that all of it is mapped. */
+    input.pages_left = 99;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.pages_left = 100;
+    input.unconfirmed = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.unconfirmed = false;
+    /* What is only promised must be asked for first. */
+    input.promised = true;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.expected = 80;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+    input.promised = false;
+    /* Few pages in more than one piece are found by a single scan. */
+    input.pages = input.call_pages = 50;
+    input.pages = 20;
+    input.expected = 32;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    input.expected = 90;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN_COMPLEMENT);
+}
+
+Test(policy, a_window_leaves_only_a_long_rest)
+{
+    cr_assert_eq(policy_window(1000, 1), 1000);
+    cr_assert_eq(policy_window(1 << 20, 0), 1 << 20);
+    cr_assert_eq(policy_window(1 << 20, 2), 2);
+    cr_assert_eq(policy_window(1 << 20, (1 << 20) - 100), 1 << 20);
+    cr_assert_eq(policy_window(1000, 4000), 1000);
+}
