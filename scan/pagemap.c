@@ -51,13 +51,16 @@ static bool a_writer_waits(uintptr_t page)
     return true;
 }
 
-/* For how long, in ns, this thread's scans have had the lock since it looked for writers. */
-static __thread __attribute__((tls_model("initial-exec"))) uint64_t held;
+/* For how long, in ns, this thread's scans have had the lock since it looked for writers: those that were
+   timed, and what is guessed of later ones. */
+static __thread __attribute__((tls_model("initial-exec"))) struct {
+    uint64_t known, guessed;
+} held;
 
 /* Before a scan. To sleep would take 60 us at the least. */
 static __attribute__((noinline)) void let_writers_in(uintptr_t page)
 {
-    held = 0;
+    held.known = 0;
     if (!a_writer_waits(page))
         return;
     for (int i = 0; i < PAUSES; i++)
@@ -86,9 +89,9 @@ static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed,
     return next < least ? least : next > most ? most : next;
 }
 
-/* About how long a scan took that was not timed: mostly it is page tables out of the caches, if each holds
-   but a page or two, and the struct pages of a file's. What is dense takes longer, and is out of the lock for
-   longer still while it is restored. */
+/* At most how long a scan took that was not timed: mostly it is page tables out of the caches, if each holds
+   but a page or two, and the struct pages of a file's, as if all were present. What is dense takes longer,
+   and is out of the lock for longer still while it is restored. */
 static inline uint64_t expected_ns(uint64_t pages, uint64_t file_pages, uint64_t found)
 {
     enum { TABLE_PAGES = 512, TABLE = 700, FILE_PAGE = 20 };
@@ -100,6 +103,18 @@ static inline uint64_t file_pages_of(const struct pagemap_scan *scan, uintptr_t 
 {
     uintptr_t file_end = scan->file_end < end ? scan->file_end : end;
     return unlikely(file_end > scan->position) ? (file_end - scan->position) / PAGE : 0;
+}
+
+/* A scan of so many pages was timed, which were a slice, or (0) all that were left. Where it took less than
+   would have been guessed, so did those before it. */
+static __attribute__((noinline)) void note_time(struct pagemap_scan *scan, uint64_t passed, uint64_t slice,
+                                                uint64_t taken, uint64_t expected)
+{
+    uint64_t most = scan->file_end > scan->position ? SLICE_AT_FIRST : SLICE_MOST;
+    if (slice)
+        scan->slice = next_slice(slice, most, passed, taken);
+    held.known += taken + (taken < expected ? held.guessed * taken / expected : held.guessed);
+    held.guessed = 0;
 }
 
 INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
@@ -120,9 +135,10 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
             CATEGORY_PRESENT | (scan->complement ? scan->clean | scan->asked : CATEGORY_SWAPPED),
         .return_mask = scan->asked,
     };
-    if (unlikely(held >= HELD_LONG))
+    if (unlikely(held.known >= HELD_LONG))
         let_writers_in(scan->position);
-    uint64_t before = likely(last) ? 0 : prim_now();
+    bool timed = !last || held.guessed >= HELD_LONG;
+    uint64_t before = unlikely(timed) ? prim_now() : 0;
     long count = prim_ioctl(scan->fd, PAGEMAP_SCAN_REQUEST, &argument);
     if (unlikely(prim_failed(count)))
         return (int)count;
@@ -130,16 +146,13 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
        walk_end has also been seen unmoved by nothing but a broken kernel: that must not loop. */
     if (unlikely(argument.walk_end <= scan->position || argument.walk_end > end))
         return -EIO;
-    if (unlikely(!last)) {
-        uint64_t passed = (argument.walk_end - scan->position) / PAGE;
-        uint64_t most = scan->file_end > argument.walk_end ? SLICE_AT_FIRST : SLICE_MOST;
-        uint64_t taken = prim_now() - before;
-        scan->slice = next_slice(slice, most, passed, taken);
-        held += taken;
-    } else {
-        held += expected_ns((end - scan->position) / PAGE, file_pages_of(scan, end), (uint64_t)count);
-    }
+    uint64_t passed = (argument.walk_end - scan->position) / PAGE;
+    uint64_t expected = expected_ns(passed, file_pages_of(scan, argument.walk_end), (uint64_t)count);
     scan->position = argument.walk_end;
+    if (likely(!timed))
+        held.guessed += expected;
+    else
+        note_time(scan, passed, last ? 0 : slice, prim_now() - before, expected);
     return (int)count;
 }
 
