@@ -48,8 +48,8 @@ void costs_measure(int pagemap, struct costs *costs)
     if (prim_failed(start))
         return;
     struct ground ground = {pagemap, (uintptr_t)start};
-    costs->store =
-        within(time_of(store, &ground) / PAGES, costs_typical.store, costs_typical.store * FURTHEST);
+    costs->store = within(time_of(store, &ground) / PAGES, costs_typical.store / FURTHEST,
+                          costs_typical.store * FURTHEST);
     costs->scan = within(time_of(scan, &ground), costs_typical.scan / FURTHEST, costs_typical.scan);
     prim_munmap(ground.start, PAGES * PAGE);
 }

@@ -15,10 +15,9 @@ struct costs {
 static const struct costs costs_typical = {.scan = 700, .store = 38};
 
 /* Measures it in memory of its own, in 40 us: the least of many tries, for other programs share the caches.
-   Only a scan that is cheaper and a store that is dearer than typical are believed, up to four times: a store
-   that was measured in the first cache is no promise for the next thousand ranges (26 ns there, 60 to 90 in
-   512 of 30 pages, Zen 5), and a scan is slow where somebody traces it. What cannot be measured is left
-   typical. */
+   Believed up to four times less or more than typical, but no scan that is dearer: it is slow where somebody
+   traces it. The store is measured in the first cache, and so the least that one takes (26 ns there, 60 to 90
+   in 512 ranges of 30 pages, Zen 5). What cannot be measured is left typical. */
 void costs_measure(int pagemap, struct costs *costs);
 
 #endif

@@ -80,6 +80,7 @@ static inline __attribute__((always_inline)) enum decision decide(const struct w
         .piece_dirty = image ? work->image_dirty : work->dirty - work->image_dirty,
         .known = work->known && work->plan->count <= 2,
         .resident = work->resident,
+        .page_ns = work->page_ns,
     };
     return policy_decide(&process.costs, &input);
 }

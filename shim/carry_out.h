@@ -20,6 +20,7 @@ struct work {
     uint32_t dirty,
         image_dirty;  /* pages that were written in a cycle when last seen, and those of an image, */
     bool known;       /* if they were */
+    uint32_t page_ns; /* that a page took when all of it was written; 0: not known */
     uint32_t touched; /* pages, found by a look before */
 
     /* Comes out. */

@@ -5,9 +5,11 @@
 /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. What differs most from host to host
    is measured there (scan/costs.h). */
 enum {
-    SCAN = 950,           /* with its share of our own work, */
+    SCAN = 760,           /* with its share of our own work, */
     SCAN_PAGE = 2,        /* ... and for each page that is present, */
-    SCAN_IMAGE_PAGE = 22, /* of an image, where it is asked whether it is the file's, */
+    SCAN_MAPPING = 240,   /* ... for a second mapping, */
+    SCAN_IMAGE_PAGE = 25, /* ... and to ask whether a page is a file's, */
+    READ_AROUND = 16,     /* pages of an image, which one fault maps */
     REPORT = 8,           /* for each that is reported, */
     SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
     REAL = 500,           /* the real call, */
@@ -27,7 +29,7 @@ enum {
     AUDIT_AFTER = 4,
     AUDIT_AFTER_MOST = 10,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
-    DEAR_RESTS = 3,   /* in a row: no accident */
+    DEAR_TIMES = 3,   /* in a row: no accident */
 };
 
 /* As SCAN, but of this machine. */
@@ -68,7 +70,8 @@ static __attribute__((cold)) void give_up(struct slot_history *history, enum rea
         history->patience++;
     history->interval = 0;
     history->touched = 0;
-    history->dear_rests = 0;
+    history->dear = 0;
+    history->page_ns = 0;
 }
 
 __attribute__((cold)) void policy_refused(struct slot_history *history, enum reason reason)
@@ -134,23 +137,43 @@ static void serve_until_audit(struct slot_history *history)
     history->countdown = (uint16_t)(1u << history->interval);
 }
 
-/* Is memory with so many dirty pages, of which so many are an image's, written whole sooner than it is
-   scanned in one go? */
-static bool blind_pays(const struct costs *costs, uint64_t pages, uint64_t images, uint64_t dirty,
-                       bool stores_safe)
+/* Memory that is written whole or scanned: pages, those of them that are an image's, and that are dirty.
+   page_ns: as in struct policy_input. */
+struct extent {
+    uint64_t pages, images, dirty, page_ns;
+};
+
+static uint64_t cost_of_stores(const struct costs *costs, const struct extent *extent)
 {
-    uint64_t blind = stores_safe ? (pages - images) * costs->store + cost_of_copies(costs, images)
-                                 : READ + pages * (costs->store + READ_MORE);
-    uint64_t clean = pages > dirty ? pages - dirty : 0, reported = dirty < clean ? dirty : clean;
-    return blind <= cost_of_scan(costs) + pages * SCAN_PAGE + reported * REPORT + dirty * costs->store +
-                        (images ? dirty * SCAN_IMAGE_PAGE : 0);
+    if (extent->page_ns)
+        return extent->pages * extent->page_ns;
+    return (extent->pages - extent->images) * costs->store + cost_of_copies(costs, extent->images);
 }
 
-/* Is an image copied whole sooner? */
-static bool copy_pays(const struct costs *costs, uint64_t pages, uint64_t dirty)
+/* What a scan takes longer where some pages are an image's. */
+static uint64_t cost_of_images(const struct extent *extent)
 {
-    return cost_of_copies(costs, pages) <=
-           cost_of_scan(costs) + dirty * SCAN_IMAGE_PAGE + cost_of_copies(costs, dirty);
+    uint64_t around = extent->images < READ_AROUND ? extent->images : READ_AROUND;
+    uint64_t mapping = extent->images < extent->pages ? SCAN_MAPPING : 0;
+    return extent->images ? mapping + (extent->dirty + around) * SCAN_IMAGE_PAGE : 0;
+}
+
+/* Is it written whole sooner than it is scanned in one go? */
+static bool blind_pays(const struct costs *costs, const struct extent *extent, bool stores_safe)
+{
+    uint64_t pages = extent->pages, dirty = extent->dirty, clean = pages > dirty ? pages - dirty : 0;
+    uint64_t blind = cost_of_stores(costs, extent) + (stores_safe ? 0 : READ + pages * READ_MORE);
+    uint64_t scan = cost_of_scan(costs) + pages * SCAN_PAGE + (dirty < clean ? dirty : clean) * REPORT +
+                    cost_of_images(extent);
+    return blind <= scan + dirty * (extent->page_ns ? extent->page_ns : costs->store);
+}
+
+/* ... of a range, by stores that are safe. */
+static bool whole_pays(const struct costs *costs, const struct slot_history *history, uint64_t images,
+                       uint64_t dirty)
+{
+    struct extent extent = {history->pages, images, dirty, history->page_ns};
+    return blind_pays(costs, &extent, true);
 }
 
 /* Pages that are left to the real call. */
@@ -173,7 +196,7 @@ static bool scan_pays(const struct slot_history *history, uint64_t used)
     uint64_t rest = rest_of(history), scanned = history->pages - rest;
     unsigned calls = (rest != 0) + (history->gap_start < history->gap_end);
     uint64_t served = SCAN + scan_time(history, scanned) + calls * REAL + rest / TABLE_PAGES * REAL_TABLE;
-    return history->dear_rests >= DEAR_RESTS ||
+    return history->dear >= DEAR_TIMES ||
            served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
 }
 
@@ -204,7 +227,7 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
     history->image_dirty = findings->image_written;
-    bool whole = blind_pays(costs, history->pages, findings->image_pages, written, true);
+    bool whole = whole_pays(costs, history, findings->image_pages, written);
     bool in_vain = used * fault_worth(costs) < kept && !(used && whole);
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (!history->touched) {
@@ -215,8 +238,8 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
         history->wandered = in_vain;
         return false;
     }
-    if (history->dear_rests)
-        history->dear_rests = DEAR_RESTS - 1;
+    if (history->dear)
+        history->dear = DEAR_TIMES - 1;
     if (first) {
         history->patience = 0;
         history->wandered = false;
@@ -224,6 +247,8 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
         return true;
     }
     history->audited = (uint32_t)kept;
+    if (history->interval == AUDIT_AFTER_MOST)
+        history->page_ns = 0; /* now and then it is tried again */
     /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same
        pages come back, that was in vain too: ask ever more seldom. */
     if (kept == 0 || (findings->unneeded * 4 > written && !(written && whole))) {
@@ -252,7 +277,7 @@ static __attribute__((cold)) bool close_trial(const struct costs *costs, struct 
         return true;
     bool again = history->wandered && history->patience < LOOK_AFTER_MOST;
     if (cycles >= (again ? WANDERS_AGAIN : WANDERS) && all_are_new(kept, kept_before, touched, cycles) &&
-        !blind_pays(costs, history->pages, findings->image_pages, touched, true)) {
+        !whole_pays(costs, history, findings->image_pages, touched)) {
         give_up(history, REASON_policy);
         history->wandered = true;
         return false;
@@ -306,10 +331,9 @@ INLINED enum decision policy_decide(const struct costs *costs, const struct poli
     uint64_t resident = input->resident == input->call_pages ? pages : all ? input->resident : 0;
     if (dirty < resident)
         dirty = resident;
-    bool pays = !apart ? input->all_possible &&
-                             blind_pays(costs, pages, input->image_pages, dirty, input->stores_safe)
-                : input->image ? copy_pays(costs, pages, dirty)
-                               : blind_pays(costs, pages, 0, dirty, input->stores_safe);
+    uint64_t images = !apart ? input->image_pages : input->image ? pages : 0;
+    struct extent extent = {pages, images, dirty, input->page_ns};
+    bool pays = (apart || input->all_possible) && blind_pays(costs, &extent, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)
@@ -343,7 +367,7 @@ uint64_t policy_window(uint64_t pages, uint32_t window)
 
 void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_start, uint32_t gap_end)
 {
-    bool dear = history->dear_rests >= DEAR_RESTS, gap = !dear && gap_end - gap_start >= REST_LEAST;
+    bool dear = history->dear >= DEAR_TIMES, gap = !dear && gap_end - gap_start >= REST_LEAST;
     history->window = dear ? 0 : end;
     history->gap_start = gap ? gap_start : 0;
     history->gap_end = gap ? gap_end : 0;
@@ -361,7 +385,35 @@ void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, ui
     if (!pages_forwarded || pages_forwarded != rest_of(history))
         return;
     if (ns <= scan_time(history, rest_of(history)))
-        history->dear_rests = 0;
-    else if (++history->dear_rests >= DEAR_RESTS)
+        history->dear = 0;
+    else if (++history->dear >= DEAR_TIMES)
         policy_note_found(history, 0, 0, 0);
+}
+
+INLINED bool policy_wants_time(const struct slot_history *history)
+{
+    bool unknown = history->page_ns == 0 || history->dear != 0;
+    return unlikely(unknown) && history->kept == history->pages && history->pages < TABLE_PAGES &&
+           history->state != SLOT_NEW;
+}
+
+bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
+                       uint64_t ns)
+{
+    uint64_t pages = history->pages, each = ns / pages + 1;
+    if (pages >= TABLE_PAGES || history->state == SLOT_NEW)
+        return true;
+    /* Of those that were dear the least: others may have been interrupted. */
+    if (!history->dear || each < history->page_ns)
+        history->page_ns = (uint8_t)(each < UINT8_MAX ? each : UINT8_MAX);
+    if (whole_pays(costs, history, image_pages, history->dirty))
+        history->dear = 0;
+    else
+        history->dear++;
+    if (history->dear < DEAR_TIMES)
+        return true;
+    history->dear = 0;
+    history->state = SLOT_LOOK;
+    history->kept = 0;
+    return false;
 }

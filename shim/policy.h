@@ -39,9 +39,10 @@ struct slot_history {
     uint32_t rule : 8;      /* whose kept bytes they are */
     uint8_t state;          /* enum slot_state */
     uint8_t reason;         /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals;       /* in a row */
-    uint8_t dear_rests : 4; /* timed turns in a row: see policy_time_rest */
+    uint8_t refusals : 3;   /* in a row */
+    uint8_t dear : 4;       /* times in a row: see policy_time_rest and policy_time_whole */
     uint8_t wandered : 1;   /* the last trial was ended for pages that did not come back */
+    uint8_t page_ns;        /* that a page took when all of it was written; 0: not known */
     uint16_t countdown;     /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
     uint8_t patience : 4;   /* log2 of the turns it is given up for, next time */
     uint8_t interval : 4;   /* log2 of the turns from one audit to the next */
@@ -100,6 +101,7 @@ struct policy_input {
     uint32_t piece_dirty; /* ... and of those the piece's, */
     bool known;           /* if they were */
     uint32_t resident;    /* of the call: kept, so that a scan finds them whether they were written or not */
+    uint32_t page_ns;     /* that a page took when the range was last written whole; 0: not known */
 };
 
 enum decision policy_decide(const struct costs *costs, const struct policy_input *input);
@@ -128,5 +130,15 @@ void policy_time_scan(struct slot_history *history, uint64_t pages, uint64_t fou
    CPUs (mm_tlb_flush_nested): when they keep taking longer than the scan of it all would, there is no rest
    until the next look but one. */
 void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, uint64_t ns);
+
+/* Is it to be found out what this range takes to be written whole, if its next reset does so? */
+bool policy_wants_time(const struct slot_history *history);
+
+/* What it took to write all of a range whose pages were all resident, so many of them an image's. How hot
+   memory is nobody can tell beforehand: of 8 ranges a page takes 25 ns, of 512 up to 90 (Zen 5). False where a
+   scan would have taken less, some times in a row: the caller gives the range to the real call, so that a look
+   can tell what is dirty. */
+bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
+                       uint64_t ns);
 
 #endif

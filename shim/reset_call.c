@@ -125,14 +125,14 @@ static long forward_all(struct service *service, enum reason reason)
     return forward(service->call, service->length, service->advice, reason, service->matched, service->timed);
 }
 
-static void count_work(const struct work *work, uint32_t matched)
+static void count_work(const struct work *work, uint32_t matched, bool timed)
 {
     const struct reset_account *account = &work->account;
     if (unlikely(account->real_calls)) {
         count(COUNTER_real_calls, account->real_calls);
         count(COUNTER_pages_forwarded, account->pages_forwarded);
     }
-    if (unlikely(account->times != NULL)) {
+    if (unlikely(timed)) {
         count(COUNTER_scan_ns, account->times->scan_ns * TIMED_TURNS);
         count(COUNTER_restore_ns, account->times->restore_ns * TIMED_TURNS);
         count(COUNTER_forward_ns, account->times->forward_ns * TIMED_TURNS);
@@ -184,6 +184,15 @@ static bool make_reclaimable(struct service *service, struct work *work)
     return prim_madvise(start, work->plan->piece[work->plan->count - 1].end - start, MADV_FREE) == 0;
 }
 
+/* Were all pages resident, and written by stores without a scan? */
+static bool was_whole(const struct service *service, const struct work *work)
+{
+    uint32_t pages = service->history.pages;
+    return work->account.scans + work->account.real_calls == 0 && work->stores_safe &&
+           work->account.pages_restored == pages && service->before->kept == pages &&
+           service->before->pages == pages;
+}
+
 /* Learns from a call that was carried out, and remembers what stays resident. */
 static long finish(struct service *service, struct work *work)
 {
@@ -198,6 +207,10 @@ static long finish(struct service *service, struct work *work)
     if (unlikely(!work->served))
         service->history.kept = 0;
     else if (!policy_close(&process.costs, &service->history, service->opening, &findings))
+        why = REASON_policy;
+    else if (unlikely(work->account.times != NULL) && was_whole(service, work) &&
+             !policy_time_whole(&process.costs, &service->history, work->image_pages,
+                                work->account.times->restore_ns))
         why = REASON_policy;
     if (work->served && service->history.rule != work->rule)
         service->history.rule = work->rule;
@@ -275,6 +288,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->dirty = service->history.dirty;
     work->image_dirty = service->history.image_dirty;
     work->known = service->history.dirty || service->history.touched;
+    work->page_ns = service->history.dear ? 0 : service->history.page_ns; /* till it is judged */
     work->touched = 0;
 }
 
@@ -285,7 +299,7 @@ static void note_steady(const struct service *service, struct plan *plan, const 
     const struct slot_history *history = &service->history;
     bool settled = service->opening == OPEN_SERVE && history->state == SLOT_SERVE && !history->window &&
                    !history->gap_end && history->kept == service->before->kept &&
-                   process.options.mode != MODE_VERIFY;
+                   process.options.mode != MODE_VERIFY && !policy_wants_time(history);
     struct plan_key key = plan_key_of(service->call, service->advice);
     enum steady steady = settled ? steady_next(&key, work, history->kept) : STEADY_NOT;
     if (steady == STEADY_SCAN && plan->steady != STEADY_SCAN && !service->timed)
@@ -304,7 +318,7 @@ static long serve(struct service *service, struct plan *plan)
     const struct call *call = service->call;
     struct reset_times times = {0};
     struct work work;
-    begin_work(&work, service, plan, service->timed ? &times : NULL);
+    begin_work(&work, service, plan, service->timed || policy_wants_time(&service->history) ? &times : NULL);
     long error = unlikely(work.learning) ? look_around(service, &work) : 0;
     if (unlikely(service->opening == OPEN_LOOK) && !error && !work.touched) {
         policy_close(&process.costs, &service->history, OPEN_LOOK, &(struct findings){0});
@@ -333,7 +347,7 @@ static long serve(struct service *service, struct plan *plan)
         policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
     keeping_take_over(call->start, call_pages(call), service->timed);
-    count_work(&work, service->matched);
+    count_work(&work, service->matched, service->timed);
     note_steady(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
         return verify_call(call, plan, service->advice);

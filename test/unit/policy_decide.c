@@ -128,6 +128,43 @@ Test(policy, what_the_machine_takes_decides)
     cr_assert_eq(given_up.state, SLOT_GIVEN_UP);
 }
 
+/* Written whole as long as that is not seen to take longer than a scan, some times in a row. */
+Test(policy, what_a_range_takes_to_be_written_decides)
+{
+    enum { COLD = 20 * 70, HOT = 20 * 20, INTERRUPTED = 100000 };
+    struct slot_history history = {.state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 1};
+    struct policy_input input = storable(20, 1);
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    cr_assert(policy_wants_time(&history));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, INTERRUPTED));
+    cr_assert(policy_wants_time(&history));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, HOT));
+    cr_assert(!policy_wants_time(&history));
+    for (int i = 0; i < 2; i++)
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
+    cr_assert(!policy_time_whole(&costs_typical, &history, 0, INTERRUPTED));
+    cr_assert(history.state == SLOT_LOOK && history.kept == 0 && history.page_ns <= COLD / 20 + 1);
+    input.page_ns = history.page_ns;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    /* Not where no scan could take less, nor under a rule that learns nothing. */
+    struct slot_history all_dirty = {.state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 20};
+    struct slot_history forced = {.pages = 20, .kept = 20, .dirty = 1};
+    cr_assert(!policy_wants_time(&forced));
+    for (int i = 0; i < 9; i++)
+        cr_assert(policy_time_whole(&costs_typical, &all_dirty, 0, COLD) &&
+                  policy_time_whole(&costs_typical, &forced, 0, COLD));
+}
+
+Test(policy, what_a_range_takes_is_asked_anew_at_last)
+{
+    struct slot_history history = {.state = SLOT_SERVE, .pages = 64, .page_ns = 90};
+    struct findings findings = {.restored = 1};
+    int audits = 0;
+    while (history.page_ns && audits++ < 20)
+        policy_close(&costs_typical, &history, OPEN_AUDIT, &findings);
+    cr_assert(audits > 3 && audits < 20, "%d", audits);
+}
+
 /* Few pages are dirty in all, so that one scan finds them: written whole is then either all of the call or
    none of it, for a scan of one piece takes as long as of both. */
 Test(policy, a_call_of_few_dirty_pages_is_not_torn)
@@ -144,13 +181,13 @@ Test(policy, a_call_of_few_dirty_pages_is_not_torn)
     input.pages = 4;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     /* To copy takes longer. */
-    input.pages = input.call_pages = 26;
+    input.pages = 20;
+    input.call_pages = 32;
     input.image = false;
-    input.image_pages = 0;
+    input.image_pages = 12;
     input.dirty = input.piece_dirty = 1;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
-    input.pages = 24;
-    input.image_pages = 12;
+    input.image_pages = 28;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
 }
 
