@@ -7,14 +7,16 @@
 
 enum { CACHE_LINE = 64, CPU_CLZERO = x86_cpu_index_80000008_ebx + 0 };
 
-bool stores_by_vectors;
+uint8_t stores_vector;
 
 static bool has_clzero;
 
 void stores_start(void)
 {
     has_clzero = x86_cpu_present(CPU_CLZERO);
-    stores_by_vectors = CPU_FEATURE_ACTIVE(AVX2);
+    /* Processors before those with VBMI2 get slower for a while by vectors of 64 bytes. */
+    bool whole_lines = CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512_VBMI2);
+    stores_vector = whole_lines ? 64 : CPU_FEATURE_ACTIVE(AVX2) ? 32 : 0;
 }
 
 static void clear_line(uintptr_t line)

@@ -20,7 +20,9 @@ void stores_start(void);
    0.45 and 0.34; 8 pages copied, 36 ns each and 50 (Zen 5). */
 enum { ZEROES_SHORT = 4 * 4096, COPY_SHORT = 2 * 4096 };
 
-extern bool stores_by_vectors;
+/* Bytes of a vector that is stored at once: 32 (AVX2), 64 (AVX-512), or 0: none is. 64 is a whole cache line:
+   200 pages that lie apart in 4 MiB are zeroed in 8.2 us, in 9.4 by 32 (Zen 5). */
+extern uint8_t stores_vector;
 
 /* A compiler that has no vector registers to use does not take their names. */
 #ifdef __SSE__
@@ -29,31 +31,27 @@ extern bool stores_by_vectors;
 #define VECTORS_CLOBBERED
 #endif
 
-static inline bool stores_short(size_t length, size_t most, bool vectors_free)
-{
-    return vectors_free && length <= most && likely(stores_by_vectors);
-}
+/* In steps of four vectors. vzeroupper leaves the registers as compilers expect them of each other. */
+#define STORES_ZEROES_BY(BYTES, STORE, VECTOR)                                                               \
+    static inline void stores_zeroes_by_##BYTES(uintptr_t start, uintptr_t end)                              \
+    {                                                                                                        \
+        __asm__ volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n"                                                    \
+                         "1:\n\t" STORE " %%" VECTOR ", (%[to])\n\t" STORE " %%" VECTOR ", " #BYTES          \
+                         "(%[to])\n\t" STORE " %%" VECTOR ", 2*" #BYTES "(%[to])\n\t" STORE " %%" VECTOR     \
+                         ", 3*" #BYTES "(%[to])\n\t"                                                         \
+                         "subq $-4*" #BYTES ", %[to]\n\t"                                                    \
+                         "cmpq %[end], %[to]\n\t"                                                            \
+                         "jb 1b\n\t"                                                                         \
+                         "vzeroupper"                                                                        \
+                         : [to] "+r"(start)                                                                  \
+                         : [end] "r"(end)                                                                    \
+                         : "memory", "cc" VECTORS_CLOBBERED);                                                \
+    }
+STORES_ZEROES_BY(32, "vmovdqa", "ymm0")
+STORES_ZEROES_BY(64, "vmovdqa64", "zmm0")
+#undef STORES_ZEROES_BY
 
-/* Both in steps of 128 bytes. vzeroupper leaves the registers as compilers expect them of each other. */
-static inline void stores_zeroes_by_vectors(uintptr_t start, size_t length)
-{
-    uintptr_t end = start + length;
-    __asm__ volatile("vpxor %%xmm0, %%xmm0, %%xmm0\n"
-                     "1:\n\t"
-                     "vmovdqa %%ymm0, (%[to])\n\t"
-                     "vmovdqa %%ymm0, 32(%[to])\n\t"
-                     "vmovdqa %%ymm0, 64(%[to])\n\t"
-                     "vmovdqa %%ymm0, 96(%[to])\n\t"
-                     "subq $-128, %[to]\n\t"
-                     "cmpq %[end], %[to]\n\t"
-                     "jb 1b\n\t"
-                     "vzeroupper"
-                     : [to] "+r"(start)
-                     : [end] "r"(end)
-                     : "memory", "cc" VECTORS_CLOBBERED);
-}
-
-static inline void stores_copy_by_vectors(uintptr_t start, const char *from, size_t length)
+static inline void stores_copy_by_32(uintptr_t start, const char *from, size_t length)
 {
     uintptr_t end = start + length;
     __asm__ volatile("1:\n\t"
@@ -79,8 +77,11 @@ static inline void stores_copy_by_vectors(uintptr_t start, const char *from, siz
    function that is called. The string instructions are not replaced by a sanitizer's memset. */
 static inline void stores_zeroes(uintptr_t start, size_t length, bool vectors_free)
 {
-    if (stores_short(length, ZEROES_SHORT, vectors_free)) {
-        stores_zeroes_by_vectors(start, length);
+    if (vectors_free && length <= ZEROES_SHORT && likely(stores_vector != 0)) {
+        if (stores_vector == 64)
+            stores_zeroes_by_64(start, start + length);
+        else
+            stores_zeroes_by_32(start, start + length);
         return;
     }
     void *to = (void *)start;
@@ -89,8 +90,8 @@ static inline void stores_zeroes(uintptr_t start, size_t length, bool vectors_fr
 
 static inline void stores_copy(uintptr_t start, const char *from, size_t length, bool vectors_free)
 {
-    if (stores_short(length, COPY_SHORT, vectors_free)) {
-        stores_copy_by_vectors(start, from, length);
+    if (vectors_free && length <= COPY_SHORT && likely(stores_vector != 0)) {
+        stores_copy_by_32(start, from, length);
         return;
     }
     void *to = (void *)start;
