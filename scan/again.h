@@ -16,7 +16,7 @@
  */
 bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
                    uint64_t dirty, bool vectors_free, uint64_t *pages_scanned);
-enum { AGAIN_FEW = 40, AGAIN_MOST = REGIONS_MANY };
+enum { AGAIN_FEW = 32, AGAIN_MOST = REGIONS_MANY };
 
 /* Writes pieces whole. False where an image went away meanwhile. */
 bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free);

@@ -105,14 +105,9 @@ static inline uint64_t file_pages_of(const struct pagemap_scan *scan, uintptr_t 
     return unlikely(file_end > scan->position) ? (file_end - scan->position) / PAGE : 0;
 }
 
-/* A scan of so many pages was timed, which were a slice, or (0) all that were left. Where it took less than
-   would have been guessed, so did those before it. */
-static __attribute__((noinline)) void note_time(struct pagemap_scan *scan, uint64_t passed, uint64_t slice,
-                                                uint64_t taken, uint64_t expected)
+/* A scan was timed. Where it took less than would have been guessed, so did those before it. */
+static __attribute__((noinline)) void note_time(uint64_t taken, uint64_t expected)
 {
-    uint64_t most = scan->file_end > scan->position ? SLICE_AT_FIRST : SLICE_MOST;
-    if (slice)
-        scan->slice = next_slice(slice, most, passed, taken);
     held.known += taken + (taken < expected ? held.guessed * taken / expected : held.guessed);
     held.guessed = 0;
 }
@@ -149,10 +144,14 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
     uint64_t passed = (argument.walk_end - scan->position) / PAGE;
     uint64_t expected = expected_ns(passed, file_pages_of(scan, argument.walk_end), (uint64_t)count);
     scan->position = argument.walk_end;
-    if (likely(!timed))
+    if (likely(!timed)) {
         held.guessed += expected;
-    else
-        note_time(scan, passed, last ? 0 : slice, prim_now() - before, expected);
+        return (int)count;
+    }
+    uint64_t taken = prim_now() - before, most = scan->file_end > end ? SLICE_AT_FIRST : SLICE_MOST;
+    note_time(taken, expected);
+    if (!last)
+        scan->slice = next_slice(slice, most, passed, taken);
     return (int)count;
 }
 

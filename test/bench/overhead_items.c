@@ -205,7 +205,7 @@ static const struct item {
     {"asked: the kernel's mapping (PROCMAP_QUERY)", query_mapping, 0, ASKED | KERNEL, 1},
     {"anew, asked: the rule for the mapping (region_match)", match_mapping, 0, ANEW | ASKED, 1},
     {"asked: the kernel's lock (msync)", query_lock, PAGES, ASKED | KERNEL, 1},
-    {"a large vector is lent: anew from 4 dirty pages on, steady from 40", borrow_vector, 0, MANY, 1},
+    {"a large vector is lent: anew from 4 dirty pages on, steady from 32", borrow_vector, 0, MANY, 1},
     {"anew, whole: what was done is counted", count_call, 0, ANEW | WHOLE, 1},
     {"anew, scanned: what was done is counted", count_call, 1, ANEW | SCANNED, 1},
     {"steady, whole: what was done is counted (count_steady)", count_steady_call, 0, STEADY | WHOLE, 1},

@@ -32,7 +32,7 @@ struct habit {
     size_t count;
 };
 
-static const size_t few_pages[] = {2, MIXED - 1, MIXED, MIXED + 1, 40};
+static const size_t few_pages[] = {2, MIXED - 1, MIXED, MIXED + 1, 32};
 static size_t many_pages[MOST_PAGES / 2], all_pages[MOST_PAGES];
 static const struct habit few = {few_pages, sizeof few_pages / sizeof *few_pages},
                           many = {many_pages, MOST_PAGES / 2};
