@@ -30,7 +30,7 @@ enum reason {
     COUNTER(pages_restored, "pages written back to their snapshot")                                          \
     COUNTER(pages_forwarded, "pages of DONTNEED calls given to the real call")                               \
     COUNTER(scans, "PAGEMAP_SCAN calls")                                                                     \
-    COUNTER(scan_ns, "time in scans, estimated from one call in 32")                                         \
+    COUNTER(scan_ns, "time in scans, estimated from one call in 64")                                         \
     COUNTER(restore_ns, "time in restores, estimated likewise")                                              \
     COUNTER(forward_ns, "time in the real call, estimated likewise")                                         \
     COUNTER(verify_differences, "mode=verify: bytes that differed from what the real call would show")
@@ -82,9 +82,9 @@ uint64_t counters_calls(void);
 
 uint64_t counters_kept(uint64_t by_rule[RULES_MAX], uint64_t *peak);
 
-/* True for about one call in 32 of each thread: what is done now and then is done there. */
+/* True for about one call in 64 of each thread: what is done now and then is done there. */
 bool counters_timed_turn(void);
-enum { TIMED_TURNS = 32 };
+enum { TIMED_TURNS = 64 };
 
 /* The same in two parts: would counters_timed_turn say so, or is it the thread's first? And: it was not, and
    the next call is another. */

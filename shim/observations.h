@@ -20,7 +20,7 @@
     COUNT(call_ns, "time in the real call")                                                                  \
     COUNT(ask_ns, "time of asking for the mappings, as a reset would")                                       \
     COUNT(scan_ns, "time of the scan, likewise")                                                             \
-    COUNT(faults, "page faults on a page of keepwarm's own, after one call in 32")                           \
+    COUNT(faults, "page faults on a page of keepwarm's own, after one call in 64")                           \
     COUNT(fault_ns, "time they took")
 
 enum observed {

@@ -21,13 +21,12 @@ enum {
     CHECK_AFTER = 24, /* resets, more than a fault is worth: pages that wander have then piled up */
     WANDERS = 12, /* resets, all of whose pages are new ones: they come back too seldom for their memory */
     WANDERS_AGAIN = 4,   /* ... where they did so in the trial before */
-    LOOK_AFTER_MOST = 8, /* log2 of turns: given up for 1 turn at first, then for up to 256, */
+    LOOK_AFTER_MOST = 7, /* log2 of turns: given up for 1 turn at first, then for up to 128, */
     REFUSALS = 4,
-    REFUSED_MOST = 1, /* or 2 where the kernel or the rules refuse: that may end at any time */
     /* Pages that were given back in vain fault again: 40 restores each. After 512 resets that is a few
        percent. */
-    AUDIT_AFTER = 4,
-    AUDIT_AFTER_MOST = 10,
+    AUDIT_AFTER = 3,
+    AUDIT_AFTER_MOST = 9,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
     DEAR_TIMES = 3,   /* in a row: no accident */
 };
@@ -79,8 +78,7 @@ __attribute__((cold)) void policy_refused(struct slot_history *history, enum rea
     if (++history->refusals < REFUSALS)
         return;
     history->refusals = 0;
-    if (history->patience > REFUSED_MOST)
-        history->patience = REFUSED_MOST;
+    history->patience = 0; /* that may end at any time */
     give_up(history, reason);
 }
 

@@ -43,7 +43,7 @@ struct slot_history {
     uint8_t dear : 4;       /* times in a row: see policy_time_rest and policy_time_whole */
     uint8_t wandered : 1;   /* the last trial was ended for pages that did not come back */
     uint8_t page_ns;        /* that a page took when all of it was written; 0: not known */
-    uint16_t countdown;     /* turns (of about 32 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint16_t countdown;     /* turns (of about 64 resets; SLOT_CHECK: resets) until it is looked at again */
     uint8_t patience : 4;   /* log2 of the turns it is given up for, next time */
     uint8_t interval : 4;   /* log2 of the turns from one audit to the next */
     uint8_t table_ns;       /* that a scan took to pass over a page table's worth; 0: not known */
@@ -59,7 +59,7 @@ struct slot_history {
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
 
-/* *why is set for OPEN_FORWARD. turn: true for about one reset in 32. Between turns a history in which
+/* *why is set for OPEN_FORWARD. turn: true for about one reset in 64. Between turns a history in which
    nothing changes need not be written. trusting: little is kept in all. */
 enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why);
 

@@ -1,6 +1,6 @@
 /* Calls that go as the last one of their range went, and teach nothing: answered from the cached plan, and
    with vma=check the kernel's word that it still stands, alone. So it is until something says otherwise: a
-   mapping call, a turn (1 call in 32), half of the budget, short memory, or other pages. */
+   mapping call, a turn (1 call in 64), half of the budget, short memory, or other pages. */
 #ifndef SHIM_STEADY_H
 #define SHIM_STEADY_H
 

@@ -93,7 +93,7 @@ static int gone(void)
     return CASE_PASSED;
 }
 
-/* One call in 32 or so is a turn: so it is found out that the range is used again. */
+/* One call in 64 or so is a turn: so it is found out that the range is used again. */
 static int used_again(void)
 {
     unsigned char *memory = given_up_memory(madvise);

@@ -22,8 +22,8 @@ static void reset_range(struct simulation *s)
         findings.unneeded += s->present[i] == 1;
     }
     s->history.pages = PAGES;
-    /* Every 32nd, as the process counts them. */
-    enum opening opening = policy_open(&s->history, s->cycles++ % 32 == 0, false, &why);
+    /* Every 64th, as the process counts them. */
+    enum opening opening = policy_open(&s->history, s->cycles++ % 64 == 0, false, &why);
     bool stays = opening != OPEN_FORWARD && policy_close(&costs_typical, &s->history, opening, &findings);
     s->restores += opening != OPEN_FORWARD ? findings.restored : 0;
     s->forwarded += !stays;
@@ -105,7 +105,7 @@ Test(policy, a_range_that_nobody_touches_costs_nearly_nothing)
     enum reason why;
     int looks = 0;
     for (int i = 0; i < 8192; i++)
-        if (policy_open(&s.history, i % 32 == 0, false, &why) != OPEN_FORWARD)
+        if (policy_open(&s.history, i % 64 == 0, false, &why) != OPEN_FORWARD)
             looks += !policy_close(&costs_typical, &s.history, OPEN_LOOK, &(struct findings){0});
     cr_assert(looks <= 4, "%d", looks);
 }
@@ -133,7 +133,7 @@ Test(policy, a_small_range_that_is_not_used_any_more_is_given_up)
         uint32_t present = 0, served = 0;
         cr_assert(policy_close(&costs_typical, &history, OPEN_LOOK, &used));
         for (int i = 0; i < 10000; i++) {
-            enum opening opening = policy_open(&history, i % 32 == 0, false, &why);
+            enum opening opening = policy_open(&history, i % 64 == 0, false, &why);
             const struct findings none = {0};
             bool stays = opening != OPEN_FORWARD && policy_close(&costs_typical, &history, opening,
                                                                  opening == OPEN_LOOK ? &none : &idle);
@@ -297,7 +297,7 @@ Test(policy, read_only_use_keeps_the_range_served)
     enum reason why;
     int forwarded = 0;
     for (int i = 0; i < 10000; i++) {
-        enum opening opening = policy_open(&history, i % 32 == 0, false, &why);
+        enum opening opening = policy_open(&history, i % 64 == 0, false, &why);
         /* Present after each real call, but never dirty. */
         struct findings findings = {.touched = 5};
         forwarded += opening == OPEN_FORWARD || !policy_close(&costs_typical, &history, opening, &findings);
@@ -313,7 +313,7 @@ Test(policy, a_refusal_is_asked_about_again)
         policy_refused(&history, REASON_locked);
     int asked = 0;
     for (int i = 0; i < 3200; i++)
-        if (policy_open(&history, i % 32 == 0, false, &why) == OPEN_FORWARD) {
+        if (policy_open(&history, i % 64 == 0, false, &why) == OPEN_FORWARD) {
             cr_assert_eq(why, REASON_locked);
         } else {
             asked++;
