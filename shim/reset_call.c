@@ -299,7 +299,8 @@ static void note_steady(const struct service *service, struct plan *plan, const 
     const struct slot_history *history = &service->history;
     bool settled = service->opening == OPEN_SERVE && history->state == SLOT_SERVE && !history->window &&
                    !history->gap_end && history->kept == service->before->kept &&
-                   process.options.mode != MODE_VERIFY && !policy_wants_time(history);
+                   process.options.mode != MODE_VERIFY &&
+                   !(policy_wants_time(history) && was_whole(service, work));
     struct plan_key key = plan_key_of(service->call, service->advice);
     enum steady steady = settled ? steady_next(&key, work, history->kept) : STEADY_NOT;
     if (steady == STEADY_SCAN && plan->steady != STEADY_SCAN && !service->timed)
@@ -318,7 +319,8 @@ static long serve(struct service *service, struct plan *plan)
     const struct call *call = service->call;
     struct reset_times times = {0};
     struct work work;
-    begin_work(&work, service, plan, service->timed || policy_wants_time(&service->history) ? &times : NULL);
+    bool timed = service->timed || (plan->promised && policy_wants_time(&service->history));
+    begin_work(&work, service, plan, timed ? &times : NULL);
     long error = unlikely(work.learning) ? look_around(service, &work) : 0;
     if (unlikely(service->opening == OPEN_LOOK) && !error && !work.touched) {
         policy_close(&process.costs, &service->history, OPEN_LOOK, &(struct findings){0});
