@@ -91,7 +91,8 @@ static uint64_t next_slice(uint64_t slice, uint64_t slice_most, uint64_t passed,
 
 /* At most how long a scan took that was not timed: mostly it is page tables out of the caches, if each holds
    but a page or two, and the struct pages of a file's, as if all were present. What is dense takes longer,
-   and is out of the lock for longer still while it is restored. */
+   and is out of the lock for longer still while it is restored. Short scans count too: where those of 3 us
+   did not, 0.1 % of another thread's mprotects took 0.4 to 0.9 ms, else 0.09. */
 static inline uint64_t expected_ns(uint64_t pages, uint64_t file_pages, uint64_t found)
 {
     enum { TABLE_PAGES = 512, TABLE = 700, FILE_PAGE = 20 };
