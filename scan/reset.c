@@ -300,7 +300,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, bool streams, struct reset_account *account)
 {
-    uint64_t before = clock_now(account), pages = (piece->end - start) / PAGE;
+    uint64_t before = unlikely(account->time_blind) ? prim_now() : 0, pages = (piece->end - start) / PAGE;
     bool vectors_free = account->vectors_free;
     int error = 0;
     if (!piece_is_anonymous(piece))
@@ -315,7 +315,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
         error = -ESTALE;
     account->pages_restored += pages;
     account->pages_left -= pages;
-    if (unlikely(account->times != NULL))
-        account->times->restore_ns += clock_now(account) - before;
+    if (unlikely(account->time_blind))
+        account->blind_ns += prim_now() - before;
     return error;
 }

@@ -50,7 +50,9 @@ struct reset_account {
     uint64_t pages_left; /* how many dirty pages may still be restored */
     uint64_t pages_scanned, pages_restored, pages_forwarded;
     uint64_t pages_unneeded;   /* of an audit: of pages_restored, those that were equal to the snapshot */
-    struct reset_times *times; /* where to add time; NULL: do not read the clock */
+    struct reset_times *times; /* where to add time; NULL: do not read the clock, */
+    bool time_blind;           /* ... but for blind restores, whose time comes out: */
+    uint64_t blind_ns;
 };
 
 /* Before the first span. Assigned one by one: clearing by an initialiser costs 5 ns. */
@@ -65,6 +67,8 @@ static inline void reset_account_begin(struct reset_account *account, int advice
     account->pages_scanned = account->pages_restored = account->pages_forwarded = 0;
     account->pages_unneeded = 0;
     account->times = times;
+    account->time_blind = times != NULL;
+    account->blind_ns = 0;
 }
 
 /* Scans the span and restores what is dirty. Returns 0 when all of it is done, 1 when pages_left is spent:

@@ -43,17 +43,23 @@ static uint64_t cost_of_asking(const struct costs *costs)
     return costs->scan * 3 / 10;
 }
 
+/* Of a page, nobody knows how hot: what was measured is the least that it takes. */
+static uint64_t cost_of_store(const struct costs *costs)
+{
+    return costs->store > costs_typical.store ? costs->store : costs_typical.store;
+}
+
 /* To copy pages of an image: it is seldom in the first cache. */
 static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages)
 {
-    return pages * costs->store * 11 / 8;
+    return pages * cost_of_store(costs) * 11 / 8;
 }
 
 /* So many restores: somewhat fewer than time alone would say, for memory counts too. */
 static uint64_t fault_worth(const struct costs *costs)
 {
     enum { WITH_ITS_REPORT = 18, MOST = 15 };
-    uint64_t restores = FAULT / (costs->store + WITH_ITS_REPORT);
+    uint64_t restores = FAULT / (cost_of_store(costs) + WITH_ITS_REPORT);
     return restores < MOST ? restores : MOST;
 }
 
@@ -145,7 +151,7 @@ static uint64_t cost_of_stores(const struct costs *costs, const struct extent *e
 {
     if (extent->page_ns)
         return extent->pages * extent->page_ns;
-    return (extent->pages - extent->images) * costs->store + cost_of_copies(costs, extent->images);
+    return (extent->pages - extent->images) * cost_of_store(costs) + cost_of_copies(costs, extent->images);
 }
 
 /* What a scan takes longer where some pages are an image's. */
@@ -163,15 +169,23 @@ static bool blind_pays(const struct costs *costs, const struct extent *extent, b
     uint64_t blind = cost_of_stores(costs, extent) + (stores_safe ? 0 : READ + pages * READ_MORE);
     uint64_t scan = cost_of_scan(costs) + pages * SCAN_PAGE + (dirty < clean ? dirty : clean) * REPORT +
                     cost_of_images(extent);
-    return blind <= scan + dirty * (extent->page_ns ? extent->page_ns : costs->store);
+    return blind <= scan + dirty * (extent->page_ns ? extent->page_ns : cost_of_store(costs));
 }
 
-/* ... of a range, by stores that are safe. */
+/* ... of a range, by stores that are safe and take so long for a page. */
 static bool whole_pays(const struct costs *costs, const struct slot_history *history, uint64_t images,
-                       uint64_t dirty)
+                       uint64_t dirty, uint64_t page_ns)
 {
-    struct extent extent = {history->pages, images, dirty, history->page_ns};
+    struct extent extent = {history->pages, images, dirty, page_ns};
     return blind_pays(costs, &extent, true);
+}
+
+/* Is a range so short that to write all of it, however seldom a page is used again, takes less than a fault?
+ */
+static bool is_short(const struct costs *costs, const struct slot_history *history, uint64_t images)
+{
+    struct extent extent = {.pages = history->pages, .images = images};
+    return cost_of_stores(costs, &extent) <= REAL + FAULT;
 }
 
 /* Pages that are left to the real call. */
@@ -216,6 +230,18 @@ static __attribute__((cold)) bool close_look(struct slot_history *history, const
     return true;
 }
 
+/* Has a short range that is scanned written whole again, for memory may be hotter now. It pages in what is
+   not resident: 20 us. */
+static void try_whole(const struct costs *costs, struct slot_history *history, uint64_t images)
+{
+    if (history->kept == history->pages || history->pages >= TABLE_PAGES)
+        return;
+    if (!whole_pays(costs, history, images, history->dirty, costs->store))
+        return;
+    history->page_ns = (uint8_t)(costs->store < UINT8_MAX ? costs->store : UINT8_MAX);
+    history->dear = 1;
+}
+
 static __attribute__((cold)) bool close_audit(const struct costs *costs, struct slot_history *history,
                                               const struct findings *findings)
 {
@@ -225,8 +251,8 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
     history->image_dirty = findings->image_written;
-    bool whole = whole_pays(costs, history, findings->image_pages, written);
-    bool in_vain = used * fault_worth(costs) < kept && !(used && whole);
+    bool cheap = is_short(costs, history, findings->image_pages);
+    bool in_vain = used * fault_worth(costs) < kept && !(used && cheap);
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (!history->touched) {
             history->state = SLOT_LOOK;
@@ -245,11 +271,11 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
         return true;
     }
     history->audited = (uint32_t)kept;
-    if (history->interval == AUDIT_AFTER_MOST)
-        history->page_ns = 0; /* now and then it is tried again */
+    if (history->interval > AUDIT_AFTER)
+        try_whole(costs, history, findings->image_pages);
     /* Nothing was written, or much is kept in vain: begin anew with what is touched next. Where the same
        pages come back, that was in vain too: ask ever more seldom. */
-    if (kept == 0 || (findings->unneeded * 4 > written && !(written && whole))) {
+    if (kept == 0 || (findings->unneeded * 4 > written && !(written && cheap))) {
         lengthen_interval(history, 2);
         history->state = SLOT_LOOK;
         return false;
@@ -275,7 +301,7 @@ static __attribute__((cold)) bool close_trial(const struct costs *costs, struct 
         return true;
     bool again = history->wandered && history->patience < LOOK_AFTER_MOST;
     if (cycles >= (again ? WANDERS_AGAIN : WANDERS) && all_are_new(kept, kept_before, touched, cycles) &&
-        !whole_pays(costs, history, findings->image_pages, touched)) {
+        !is_short(costs, history, findings->image_pages)) {
         give_up(history, REASON_policy);
         history->wandered = true;
         return false;
@@ -398,19 +424,24 @@ INLINED bool policy_wants_time(const struct slot_history *history)
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
                        uint64_t ns)
 {
-    uint64_t pages = history->pages, each = ns / pages + 1;
+    uint64_t pages = history->pages, dirty = history->dirty, each = ns / pages + 1;
     if (pages >= TABLE_PAGES || history->state == SLOT_NEW)
         return true;
-    /* Of those that were dear the least: others may have been interrupted. */
-    if (!history->dear || each < history->page_ns)
-        history->page_ns = (uint8_t)(each < UINT8_MAX ? each : UINT8_MAX);
-    if (whole_pays(costs, history, image_pages, history->dirty))
-        history->dear = 0;
-    else
-        history->dear++;
-    if (history->dear < DEAR_TIMES)
+    if (each > UINT8_MAX)
+        each = UINT8_MAX;
+    /* It was known to be dear, and is written whole as all of it is kept. */
+    bool no_choice = history->page_ns && !whole_pays(costs, history, image_pages, dirty, history->page_ns);
+    if (no_choice && !whole_pays(costs, history, image_pages, dirty, each))
         return true;
+    /* Only where a scan is clearly better it is worth to begin anew. */
+    each -= each / 8;
+    bool pays = whole_pays(costs, history, image_pages, dirty, each);
+    if (!pays && ++history->dear < DEAR_TIMES)
+        return true;
+    history->page_ns = (uint8_t)each;
     history->dear = 0;
+    if (pays)
+        return true;
     history->state = SLOT_LOOK;
     history->kept = 0;
     return false;

@@ -34,21 +34,21 @@ enum slot_state {
 /* What is remembered of a range. Hints, never a reason to believe that memory is clean. The first word says
    what it keeps, and another range may take of that (slot_yield). */
 struct slot_history {
-    uint32_t kept;          /* pages the last reset wrote, which stay resident */
-    uint32_t pages : 24;    /* its length at the last reset; 64 GiB at the most: slot_pages */
-    uint32_t rule : 8;      /* whose kept bytes they are */
-    uint8_t state;          /* enum slot_state */
-    uint8_t reason;         /* SLOT_GIVEN_UP: the enum reason */
-    uint8_t refusals : 3;   /* in a row */
-    uint8_t dear : 4;       /* times in a row: see policy_time_rest and policy_time_whole */
-    uint8_t wandered : 1;   /* the last trial was ended for pages that did not come back */
-    uint8_t page_ns;        /* that a page took when all of it was written; 0: not known */
-    uint16_t countdown;     /* turns (of about 64 resets; SLOT_CHECK: resets) until it is looked at again */
-    uint8_t patience : 4;   /* log2 of the turns it is given up for, next time */
-    uint8_t interval : 4;   /* log2 of the turns from one audit to the next */
-    uint8_t table_ns;       /* that a scan took to pass over a page table's worth; 0: not known */
-    uint32_t audited;       /* pages that were kept at the last audit */
-    uint32_t window;        /* pages from its start, behind which nothing was present; 0: not known */
+    uint32_t kept;        /* pages the last reset wrote, which stay resident */
+    uint32_t pages : 24;  /* its length at the last reset; 64 GiB at the most: slot_pages */
+    uint32_t rule : 8;    /* whose kept bytes they are */
+    uint8_t state;        /* enum slot_state */
+    uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
+    uint8_t refusals : 3; /* in a row */
+    uint8_t dear : 4;     /* times in a row: see policy_time_rest and policy_time_whole */
+    uint8_t wandered : 1; /* the last trial was ended for pages that did not come back */
+    uint8_t page_ns;      /* that a page took when all of it was written, or may take; 0: not known */
+    uint16_t countdown;   /* turns (of about 64 resets; SLOT_CHECK: resets) until it is looked at again */
+    uint8_t patience : 4; /* log2 of the turns it is given up for, next time */
+    uint8_t interval : 4; /* log2 of the turns from one audit to the next */
+    uint8_t table_ns;     /* that a scan took to pass over a page table's worth; 0: not known */
+    uint32_t audited;     /* pages that were kept at the last audit */
+    uint32_t window;      /* pages from its start, behind which nothing was present; 0: not known */
     uint32_t gap_start, gap_end; /* and between which nothing was either; equal: no such gap is known */
     uint32_t last_used;          /* milliseconds, where the budget is short; else 0 */
     uint32_t dirty;              /* pages the program was last seen to write in a cycle, */
@@ -101,7 +101,7 @@ struct policy_input {
     uint32_t piece_dirty; /* ... and of those the piece's, */
     bool known;           /* if they were */
     uint32_t resident;    /* of the call: kept, so that a scan finds them whether they were written or not */
-    uint32_t page_ns;     /* that a page took when the range was last written whole; 0: not known */
+    uint32_t page_ns;     /* as in the history */
 };
 
 enum decision policy_decide(const struct costs *costs, const struct policy_input *input);
@@ -135,9 +135,9 @@ void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, ui
 bool policy_wants_time(const struct slot_history *history);
 
 /* What it took to write all of a range whose pages were all resident, so many of them an image's. How hot
-   memory is nobody can tell beforehand: of 8 ranges a page takes 25 ns, of 512 up to 90 (Zen 5). False where a
-   scan would have taken less, some times in a row: the caller gives the range to the real call, so that a look
-   can tell what is dirty. */
+   memory is nobody can tell beforehand: of 8 ranges a page takes 25 ns, of 512 up to 90 (Zen 5). False where
+   a scan would have taken less, some times in a row: the caller gives the range to the real call, so that a
+   look can tell what is dirty, and it is scanned, until an audit has it tried again. */
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
                        uint64_t ns);
 

@@ -125,16 +125,16 @@ static long forward_all(struct service *service, enum reason reason)
     return forward(service->call, service->length, service->advice, reason, service->matched, service->timed);
 }
 
-static void count_work(const struct work *work, uint32_t matched, bool timed)
+static void count_work(const struct work *work, uint32_t matched)
 {
     const struct reset_account *account = &work->account;
     if (unlikely(account->real_calls)) {
         count(COUNTER_real_calls, account->real_calls);
         count(COUNTER_pages_forwarded, account->pages_forwarded);
     }
-    if (unlikely(timed)) {
+    if (unlikely(account->times != NULL)) {
         count(COUNTER_scan_ns, account->times->scan_ns * TIMED_TURNS);
-        count(COUNTER_restore_ns, account->times->restore_ns * TIMED_TURNS);
+        count(COUNTER_restore_ns, (account->times->restore_ns + account->blind_ns) * TIMED_TURNS);
         count(COUNTER_forward_ns, account->times->forward_ns * TIMED_TURNS);
     }
     if (unlikely(!work->served)) {
@@ -208,9 +208,8 @@ static long finish(struct service *service, struct work *work)
         service->history.kept = 0;
     else if (!policy_close(&process.costs, &service->history, service->opening, &findings))
         why = REASON_policy;
-    else if (unlikely(work->account.times != NULL) && was_whole(service, work) &&
-             !policy_time_whole(&process.costs, &service->history, work->image_pages,
-                                work->account.times->restore_ns))
+    else if (unlikely(work->account.blind_ns != 0) && was_whole(service, work) &&
+             !policy_time_whole(&process.costs, &service->history, work->image_pages, work->account.blind_ns))
         why = REASON_policy;
     if (work->served && service->history.rule != work->rule)
         service->history.rule = work->rule;
@@ -280,6 +279,8 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->plan = plan;
     reset_account_begin(&work->account, service->advice, service->opening == OPEN_AUDIT,
                         service->call->vectors_free, times);
+    work->account.time_blind |=
+        service->before->pages == service->history.pages && policy_wants_time(&service->history);
     work->learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT;
     work->pages_most =
         keeping_should_be_reclaimable() && !can_be_reclaimable(plan) ? 0 : keeping_room(&service->history);
@@ -288,7 +289,7 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->dirty = service->history.dirty;
     work->image_dirty = service->history.image_dirty;
     work->known = service->history.dirty || service->history.touched;
-    work->page_ns = service->history.dear ? 0 : service->history.page_ns; /* till it is judged */
+    work->page_ns = service->history.page_ns;
     work->touched = 0;
 }
 
@@ -319,8 +320,7 @@ static long serve(struct service *service, struct plan *plan)
     const struct call *call = service->call;
     struct reset_times times = {0};
     struct work work;
-    bool timed = service->timed || (plan->promised && policy_wants_time(&service->history));
-    begin_work(&work, service, plan, timed ? &times : NULL);
+    begin_work(&work, service, plan, service->timed ? &times : NULL);
     long error = unlikely(work.learning) ? look_around(service, &work) : 0;
     if (unlikely(service->opening == OPEN_LOOK) && !error && !work.touched) {
         policy_close(&process.costs, &service->history, OPEN_LOOK, &(struct findings){0});
@@ -349,7 +349,7 @@ static long serve(struct service *service, struct plan *plan)
         policy_time_rest(&service->history, work.account.pages_forwarded, times.forward_ns);
     long result = finish(service, &work);
     keeping_take_over(call->start, call_pages(call), service->timed);
-    count_work(&work, service->matched, service->timed);
+    count_work(&work, service->matched);
     note_steady(service, plan, &work);
     if (unlikely(process.options.mode == MODE_VERIFY) && work.served)
         return verify_call(call, plan, service->advice);

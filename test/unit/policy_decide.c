@@ -137,15 +137,21 @@ Test(policy, what_a_range_takes_to_be_written_decides)
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     cr_assert(policy_wants_time(&history));
     cr_assert(policy_time_whole(&costs_typical, &history, 0, INTERRUPTED));
-    cr_assert(policy_wants_time(&history));
+    cr_assert(policy_wants_time(&history) && !history.page_ns);
     cr_assert(policy_time_whole(&costs_typical, &history, 0, HOT));
     cr_assert(!policy_wants_time(&history));
     for (int i = 0; i < 2; i++)
         cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
-    cr_assert(!policy_time_whole(&costs_typical, &history, 0, INTERRUPTED));
-    cr_assert(history.state == SLOT_LOOK && history.kept == 0 && history.page_ns <= COLD / 20 + 1);
+    cr_assert(!policy_time_whole(&costs_typical, &history, 0, COLD));
+    cr_assert(history.state == SLOT_LOOK && history.kept == 0);
     input.page_ns = history.page_ns;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
+    /* Where all of it is kept, a scan would restore it all. */
+    history.state = SLOT_SERVE;
+    input.resident = history.kept = 20;
+    cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
+    for (int i = 0; i < 9; i++)
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
     /* Not where no scan could take less, nor under a rule that learns nothing. */
     struct slot_history all_dirty = {.state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 20};
     struct slot_history forced = {.pages = 20, .kept = 20, .dirty = 1};
@@ -155,14 +161,39 @@ Test(policy, what_a_range_takes_to_be_written_decides)
                   policy_time_whole(&costs_typical, &forced, 0, COLD));
 }
 
-Test(policy, what_a_range_takes_is_asked_anew_at_last)
+/* How hot 28 pages are is not known: they are scanned at first. */
+Test(policy, what_is_scanned_is_written_whole_now_and_then_to_see_what_it_takes)
 {
-    struct slot_history history = {.state = SLOT_SERVE, .pages = 64, .page_ns = 90};
+    const struct costs hot = {.scan = 640, .store = 20};
+    struct slot_history history = {.state = SLOT_SERVE, .pages = 28}, long_range = history;
+    long_range.pages = 64;
     struct findings findings = {.restored = 1};
-    int audits = 0;
-    while (history.page_ns && audits++ < 20)
-        policy_close(&costs_typical, &history, OPEN_AUDIT, &findings);
-    cr_assert(audits > 3 && audits < 20, "%d", audits);
+    struct policy_input input = storable(28, 1);
+    cr_assert_eq(policy_decide(&hot, &input), DECIDE_SCAN);
+    for (int audits = 0; audits < 3; audits++) {
+        cr_assert(!policy_wants_time(&history) || audits > 1);
+        policy_close(&hot, &history, OPEN_AUDIT, &findings);
+        policy_close(&hot, &long_range, OPEN_AUDIT, &findings);
+    }
+    input.page_ns = history.page_ns;
+    cr_assert_eq(policy_decide(&hot, &input), DECIDE_BLIND);
+    history.kept = 28;
+    cr_assert(policy_wants_time(&history));
+    cr_assert(policy_time_whole(&hot, &history, 0, 28 * 50));
+    cr_assert(!policy_time_whole(&hot, &history, 0, 28 * 50));
+    input = storable(64, 1);
+    input.page_ns = long_range.page_ns;
+    cr_assert_eq(policy_decide(&hot, &input), DECIDE_SCAN);
+}
+
+/* Small ranges whose pages move: written whole they cost less than the real call, however cold. */
+Test(policy, a_cold_range_whose_pages_move_is_not_given_up)
+{
+    struct slot_history history = {
+        .state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 1, .touched = 1, .page_ns = 70};
+    struct findings findings = {.restored = 20, .unneeded = 19};
+    cr_assert(policy_close(&costs_typical, &history, OPEN_AUDIT, &findings));
+    cr_assert_eq(history.state, SLOT_SERVE);
 }
 
 /* Few pages are dirty in all, so that one scan finds them: written whole is then either all of the call or
