@@ -5,8 +5,8 @@
 /* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. What differs most from host to host
    is measured there (scan/costs.h). */
 enum {
-    SCAN = 760,           /* with its share of our own work, */
-    SCAN_PAGE = 2,        /* ... and for each page that is present, */
+    SCAN = 700,           /* where few pages are present, */
+    SCAN_PAGE = 1,        /* ... and for each page, */
     SCAN_MAPPING = 240,   /* ... for a second mapping, */
     SCAN_IMAGE_PAGE = 25, /* ... and to ask whether a page is a file's, */
     READ_AROUND = 16,     /* pages of an image, which one fault maps */
@@ -46,7 +46,8 @@ static uint64_t cost_of_asking(const struct costs *costs)
 /* Of a page, nobody knows how hot: what was measured is the least that it takes. */
 static uint64_t cost_of_store(const struct costs *costs)
 {
-    return costs->store > costs_typical.store ? costs->store : costs_typical.store;
+    uint64_t half_way = (costs->store + costs_typical.store) / 2;
+    return costs->store > half_way ? costs->store : half_way;
 }
 
 /* To copy pages of an image: it is seldom in the first cache. */
@@ -230,6 +231,18 @@ static __attribute__((cold)) bool close_look(struct slot_history *history, const
     return true;
 }
 
+/* All of a range that is scanned, as to write it whole is dear, has come to be kept: a scan would restore it
+   all from now on. */
+static __attribute__((cold)) void note_all_kept(const struct costs *costs, struct slot_history *history,
+                                                uint64_t images)
+{
+    if (!history->page_ns || history->kept != history->pages || history->dear ||
+        whole_pays(costs, history, images, history->dirty, history->page_ns))
+        return;
+    history->page_ns = 0;
+    history->wandered = true;
+}
+
 /* Has a short range that is scanned written whole again, for memory may be hotter now. It pages in what is
    not resident: 20 us. */
 static void try_whole(const struct costs *costs, struct slot_history *history, uint64_t images)
@@ -267,6 +280,7 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
     if (first) {
         history->patience = 0;
         history->wandered = false;
+        note_all_kept(costs, history, findings->image_pages);
         serve_until_audit(history);
         return true;
     }
@@ -316,6 +330,8 @@ static bool close_serve(const struct costs *costs, struct slot_history *history,
 {
     if (unlikely(history->state == SLOT_CHECK))
         return close_trial(costs, history, findings, kept_before);
+    if (unlikely(history->kept != kept_before))
+        note_all_kept(costs, history, findings->image_pages);
     if (unlikely(findings->restored > 2 * (uint64_t)history->audited + GROWTH_SEEN)) {
         history->interval = 0;
         serve_until_audit(history);
@@ -419,23 +435,20 @@ INLINED bool policy_wants_time(const struct slot_history *history)
 {
     bool unknown = history->page_ns == 0 || history->dear != 0;
     return unlikely(unknown) && history->kept == history->pages && history->pages < TABLE_PAGES &&
-           history->state != SLOT_NEW;
+           history->state != SLOT_NEW && !history->wandered;
 }
 
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
                        uint64_t ns)
 {
     uint64_t pages = history->pages, dirty = history->dirty, each = ns / pages + 1;
-    if (pages >= TABLE_PAGES || history->state == SLOT_NEW)
+    if (pages >= TABLE_PAGES || history->state == SLOT_NEW || history->wandered)
         return true;
     if (each > UINT8_MAX)
         each = UINT8_MAX;
-    /* It was known to be dear, and is written whole as all of it is kept. */
-    bool no_choice = history->page_ns && !whole_pays(costs, history, image_pages, dirty, history->page_ns);
-    if (no_choice && !whole_pays(costs, history, image_pages, dirty, each))
-        return true;
-    /* Only where a scan is clearly better it is worth to begin anew. */
-    each -= each / 8;
+    /* It is worth to begin anew only where a scan is clearly better. */
+    if (!history->dear)
+        each -= each / 8;
     bool pays = whole_pays(costs, history, image_pages, dirty, each);
     if (!pays && ++history->dear < DEAR_TIMES)
         return true;

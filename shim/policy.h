@@ -41,7 +41,7 @@ struct slot_history {
     uint8_t reason;       /* SLOT_GIVEN_UP: the enum reason */
     uint8_t refusals : 3; /* in a row */
     uint8_t dear : 4;     /* times in a row: see policy_time_rest and policy_time_whole */
-    uint8_t wandered : 1; /* the last trial was ended for pages that did not come back */
+    uint8_t wandered : 1; /* pages did not come back: the last trial was ended for it, or all are kept */
     uint8_t page_ns;      /* that a page took when all of it was written, or may take; 0: not known */
     uint16_t countdown;   /* turns (of about 64 resets; SLOT_CHECK: resets) until it is looked at again */
     uint8_t patience : 4; /* log2 of the turns it is given up for, next time */

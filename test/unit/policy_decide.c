@@ -147,12 +147,16 @@ Test(policy, what_a_range_takes_to_be_written_decides)
     cr_assert(history.state == SLOT_LOOK && history.kept == 0);
     input.page_ns = history.page_ns;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
-    /* Where all of it is kept, a scan would restore it all. */
+    /* Where all of it has come to be kept, a scan would restore it all. */
+    struct findings all = {.restored = 20};
     history.state = SLOT_SERVE;
-    input.resident = history.kept = 20;
+    history.kept = 19;
+    cr_assert(policy_close(&costs_typical, &history, OPEN_SERVE, &all));
+    input.page_ns = history.page_ns;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     for (int i = 0; i < 9; i++)
         cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
+    cr_assert(!policy_wants_time(&history));
     /* Not where no scan could take less, nor under a rule that learns nothing. */
     struct slot_history all_dirty = {.state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 20};
     struct slot_history forced = {.pages = 20, .kept = 20, .dirty = 1};
@@ -193,8 +197,13 @@ Test(policy, a_cold_range_whose_pages_move_is_not_given_up)
     struct slot_history history = {
         .state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 1, .touched = 1, .page_ns = 70};
     struct findings findings = {.restored = 20, .unneeded = 19};
+    struct slot_history on_trial = history;
+    on_trial.state = SLOT_CHECK;
     cr_assert(policy_close(&costs_typical, &history, OPEN_AUDIT, &findings));
     cr_assert_eq(history.state, SLOT_SERVE);
+    /* Nor is it timed again to be scanned. */
+    cr_assert(policy_close(&costs_typical, &on_trial, OPEN_AUDIT, &findings));
+    cr_assert(on_trial.state == SLOT_SERVE && on_trial.page_ns == 0 && !policy_wants_time(&on_trial));
 }
 
 /* Few pages are dirty in all, so that one scan finds them: written whole is then either all of the call or
@@ -214,12 +223,12 @@ Test(policy, a_call_of_few_dirty_pages_is_not_torn)
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     /* To copy takes longer. */
     input.pages = 20;
-    input.call_pages = 32;
+    input.call_pages = 30;
     input.image = false;
     input.image_pages = 12;
     input.dirty = input.piece_dirty = 1;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
-    input.image_pages = 28;
+    input.image_pages = 26;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
 }
 
