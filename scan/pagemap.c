@@ -149,7 +149,8 @@ INLINED int pagemap_next(struct pagemap_scan *scan, uint64_t max_pages)
         held.guessed += expected;
         return (int)count;
     }
-    uint64_t taken = prim_now() - before, most = scan->file_end > end ? SLICE_AT_FIRST : SLICE_MOST;
+    uint64_t taken = prim_now() - before;
+    uint64_t most = scan->file_end > scan->position ? SLICE_AT_FIRST : SLICE_MOST;
     note_time(taken, expected);
     if (!last)
         scan->slice = next_slice(slice, most, passed, taken);
