@@ -76,21 +76,21 @@ static int give_to_kernel(struct reset_account *account, uintptr_t start, uintpt
     return (int)prim_madvise(start, end - start, account->advice);
 }
 
-static uint64_t clock_now(const struct reset_account *account)
+static uint64_t clock_if(bool timed)
 {
-    return unlikely(account->times != NULL) ? prim_now() : 0;
+    return unlikely(timed) ? prim_now() : 0;
 }
 
 static inline __attribute__((always_inline)) int scan_once(struct pagemap_scan *scan,
                                                            struct reset_account *account)
 {
-    uint64_t before = clock_now(account);
+    uint64_t before = clock_if(account->times != NULL);
     uintptr_t from = scan->position;
     int count = pagemap_next(scan, account->pages_left);
     account->scans++;
     account->pages_scanned += (scan->position - from) / PAGE;
     if (unlikely(account->times != NULL))
-        account->times->scan_ns += clock_now(account) - before;
+        account->times->scan_ns += prim_now() - before;
     return count;
 }
 
@@ -197,7 +197,7 @@ static int restore_between(struct progress *progress, uintptr_t from, int count)
 static int restore_found(struct progress *progress, uintptr_t from, int count)
 {
     struct reset_account *account = progress->account;
-    uint64_t before = clock_now(account);
+    uint64_t before = clock_if(account->times != NULL);
     int error = unlikely(progress->scan.complement) ? restore_between(progress, from, count)
                                                     : restore_runs(progress, from, count);
     if (unlikely(progress->span->streams != 0))
@@ -206,7 +206,7 @@ static int restore_found(struct progress *progress, uintptr_t from, int count)
     account->pages_left -= progress->restored;
     progress->restored = 0;
     if (unlikely(account->times != NULL))
-        account->times->restore_ns += clock_now(account) - before;
+        account->times->restore_ns += prim_now() - before;
     return error;
 }
 
@@ -300,7 +300,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, bool streams, struct reset_account *account)
 {
-    uint64_t before = unlikely(account->time_blind) ? prim_now() : 0, pages = (piece->end - start) / PAGE;
+    uint64_t before = clock_if(account->time_blind), pages = (piece->end - start) / PAGE;
     bool vectors_free = account->vectors_free;
     int error = 0;
     if (!piece_is_anonymous(piece))

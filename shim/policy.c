@@ -189,6 +189,13 @@ static bool is_short(const struct costs *costs, const struct slot_history *histo
     return cost_of_stores(costs, &extent) <= REAL + FAULT;
 }
 
+/* Is it learned what such a range takes to be written whole? Not under a rule that learns nothing; nor where
+   all of it is written anyway, as all of it is kept. */
+static inline bool learns_time(const struct slot_history *history)
+{
+    return history->pages < TABLE_PAGES && history->state != SLOT_NEW && !history->wandered;
+}
+
 /* Pages that are left to the real call. */
 static uint64_t rest_of(const struct slot_history *history)
 {
@@ -247,11 +254,10 @@ static __attribute__((cold)) void note_all_kept(const struct costs *costs, struc
    not resident: 20 us. */
 static void try_whole(const struct costs *costs, struct slot_history *history, uint64_t images)
 {
-    if (history->kept == history->pages || history->pages >= TABLE_PAGES)
+    if (history->kept == history->pages || !learns_time(history) ||
+        !whole_pays(costs, history, images, history->dirty, costs->store))
         return;
-    if (!whole_pays(costs, history, images, history->dirty, costs->store))
-        return;
-    history->page_ns = (uint8_t)(costs->store < UINT8_MAX ? costs->store : UINT8_MAX);
+    history->page_ns = (uint8_t)costs->store; /* 152 at the most: costs_measure */
     history->dear = 1;
 }
 
@@ -434,15 +440,14 @@ void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, ui
 INLINED bool policy_wants_time(const struct slot_history *history)
 {
     bool unknown = history->page_ns == 0 || history->dear != 0;
-    return unlikely(unknown) && history->kept == history->pages && history->pages < TABLE_PAGES &&
-           history->state != SLOT_NEW && !history->wandered;
+    return unlikely(unknown) && history->kept == history->pages && learns_time(history);
 }
 
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
                        uint64_t ns)
 {
     uint64_t pages = history->pages, dirty = history->dirty, each = ns / pages + 1;
-    if (pages >= TABLE_PAGES || history->state == SLOT_NEW || history->wandered)
+    if (!learns_time(history))
         return true;
     if (each > UINT8_MAX)
         each = UINT8_MAX;
