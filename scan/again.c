@@ -18,10 +18,8 @@ static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piec
 }
 
 /* Returns how many pages were restored, or UINT64_MAX where not all runs could be. */
-static inline __attribute__((always_inline)) uint64_t restore(const struct reset_piece *piece, unsigned count,
-                                                              uintptr_t start, struct page_region *run,
-                                                              const struct page_region *behind,
-                                                              bool vectors_free)
+ALWAYS_INLINE uint64_t restore(const struct reset_piece *piece, unsigned count, uintptr_t start,
+                               struct page_region *run, const struct page_region *behind, bool vectors_free)
 {
     const struct reset_piece *last = piece + count - 1;
     uintptr_t from = start;

@@ -8,6 +8,9 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* A part of a served call's one function, however large. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* Before the definition of a function that is declared in a header: its callers in other files take it in
    too, where the linker optimises. */
 #define INLINED extern inline __attribute__((always_inline))

@@ -43,8 +43,8 @@ static inline bool pieces_stand(const struct reset_piece *piece, unsigned count)
    for FILE reads every page's struct page: only when there is an image. Where pieces of both kinds are
    scanned as one, zero pages are reported: they are clean in anonymous memory, but may be CoWed pages of a
    file (KSM with use_zero_pages). */
-static inline __attribute__((always_inline)) void
-pieces_choose_categories(const struct reset_piece *piece, unsigned count, struct pagemap_scan *scan)
+ALWAYS_INLINE void pieces_choose_categories(const struct reset_piece *piece, unsigned count,
+                                            struct pagemap_scan *scan)
 {
     unsigned images = 0;
     scan->file_end = 0;
@@ -72,10 +72,10 @@ static inline bool run_is_within(const struct page_region *run, uintptr_t from, 
    ended, and to *pages is added what was restored. All that is needed is in registers: a function that is
    given a run at a time loads everything anew after each store, 5 to 10 ns a run. Copies are left to string
    instructions: vectors take 75 ns a page and those 50, where 32 pages of 8 ranges lie apart (Zen 5). */
-static inline __attribute__((always_inline)) struct page_region *
-plain_restore_runs(const struct reset_piece *piece, uintptr_t start, struct page_region *run,
-                   const struct page_region *behind, uintptr_t *from, uintptr_t end, bool vectors_free,
-                   uint64_t *pages)
+ALWAYS_INLINE struct page_region *plain_restore_runs(const struct reset_piece *piece, uintptr_t start,
+                                                     struct page_region *run,
+                                                     const struct page_region *behind, uintptr_t *from,
+                                                     uintptr_t end, bool vectors_free, uint64_t *pages)
 {
     const char *view = piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset;
     uintptr_t at = *from, restored = 0;

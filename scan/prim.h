@@ -12,6 +12,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "scan/call_path.h"
+
 enum { PAGE = 4096 };
 
 /* How many pages so many bytes take, from a page's start on. */
@@ -28,8 +30,7 @@ static inline bool advice_is_reset(int advice)
     return advice == ADVICE_DONTNEED || advice == ADVICE_DONTNEED_LOCKED;
 }
 
-static inline __attribute__((always_inline)) long prim_call6(long number, long a, long b, long c, long d,
-                                                             long e, long f)
+ALWAYS_INLINE long prim_call6(long number, long a, long b, long c, long d, long e, long f)
 {
     long result;
     register long r10 __asm__("r10") = d;
@@ -42,7 +43,7 @@ static inline __attribute__((always_inline)) long prim_call6(long number, long a
     return result;
 }
 
-static inline __attribute__((always_inline)) long prim_call3(long number, long a, long b, long c)
+ALWAYS_INLINE long prim_call3(long number, long a, long b, long c)
 {
     long result;
     __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
@@ -50,7 +51,7 @@ static inline __attribute__((always_inline)) long prim_call3(long number, long a
 }
 
 /* Linux keeps [-4095, -1] for errors. */
-static inline __attribute__((always_inline)) bool prim_failed(long result)
+ALWAYS_INLINE bool prim_failed(long result)
 {
     return (unsigned long)result > -4096UL;
 }

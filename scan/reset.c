@@ -81,8 +81,7 @@ static uint64_t clock_if(bool timed)
     return unlikely(timed) ? prim_now() : 0;
 }
 
-static inline __attribute__((always_inline)) int scan_once(struct pagemap_scan *scan,
-                                                           struct reset_account *account)
+ALWAYS_INLINE int scan_once(struct pagemap_scan *scan, struct reset_account *account)
 {
     uint64_t before = clock_if(account->times != NULL);
     uintptr_t from = scan->position;
@@ -216,7 +215,7 @@ static int images_stand(const struct reset_span *span)
 }
 
 /* Chooses what the scan asks, and says how what it finds is restored. */
-static inline __attribute__((always_inline)) void choose_categories(struct progress *progress)
+ALWAYS_INLINE void choose_categories(struct progress *progress)
 {
     const struct reset_span *span = progress->span;
     struct pagemap_scan *scan = &progress->scan;
@@ -233,9 +232,9 @@ static inline __attribute__((always_inline)) void choose_categories(struct progr
         scan->asked |= scan->clean;
 }
 
-static inline __attribute__((always_inline)) int
-scan_through(const struct scan_files *files, const struct reset_span *span, struct reset_account *account,
-             struct page_region *regions, unsigned capacity, uintptr_t *stopped)
+ALWAYS_INLINE int scan_through(const struct scan_files *files, const struct reset_span *span,
+                               struct reset_account *account, struct page_region *regions, unsigned capacity,
+                               uintptr_t *stopped)
 {
     /* By assignments: an initialiser clears it all first. */
     struct progress progress;

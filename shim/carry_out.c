@@ -55,8 +55,7 @@ static bool can_be_blind(const struct work *work, unsigned i, uintptr_t start)
 }
 
 /* How piece i, which begins at start, is reset. */
-static inline __attribute__((always_inline)) enum decision decide(const struct work *work, unsigned i,
-                                                                  uintptr_t start)
+ALWAYS_INLINE enum decision decide(const struct work *work, unsigned i, uintptr_t start)
 {
     const struct reset_piece *piece = &work->plan->piece[i];
     if (unlikely(!is_servable(work, i)))

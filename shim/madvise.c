@@ -29,8 +29,7 @@ static __attribute__((noinline)) void count_passed_on(int advice, size_t length,
     statistics_after_call(false);
 }
 
-static inline __attribute__((always_inline)) long answer(uintptr_t start, size_t length, int advice,
-                                                         uintptr_t caller, bool vectors_free)
+ALWAYS_INLINE long answer(uintptr_t start, size_t length, int advice, uintptr_t caller, bool vectors_free)
 {
     if (likely(advice_is_reset(advice) && !process.inert))
         return reset_call(start, length, advice, caller, vectors_free);

@@ -65,7 +65,7 @@ void next_set_errno(int error);
 void next_resolve(void);
 
 /* Turns a raw result into libc's: -1 with errno. */
-static inline __attribute__((always_inline)) long with_errno(long result)
+ALWAYS_INLINE long with_errno(long result)
 {
     if (prim_failed(result)) {
         next_set_errno((int)-result);

@@ -144,10 +144,8 @@ struct unpacked {
 };
 
 /* The words are read straight into the pieces, which say nothing where this returns false. */
-static inline __attribute__((always_inline)) bool read_entry(const struct plan_entry *entry,
-                                                             const struct plan_key *key,
-                                                             struct reset_piece piece[CACHED_PIECES],
-                                                             struct unpacked *found)
+ALWAYS_INLINE bool read_entry(const struct plan_entry *entry, const struct plan_key *key,
+                              struct reset_piece piece[CACHED_PIECES], struct unpacked *found)
 {
     found->era = plan_cache_era(key);
     found->head = LOAD(entry->count_flags_matched);

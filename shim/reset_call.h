@@ -31,8 +31,7 @@ enum reason reset_judge(uintptr_t start, size_t length, uintptr_t caller, struct
 
 /* Serves or forwards a call that reset_judge let pass, and counts what it did. length is the program's own.
    Returns what the kernel would: 0 or a negative errno. Stack: under 2 KiB. */
-static inline __attribute__((always_inline)) long reset_serve(const struct judged *judged, size_t length,
-                                                              int advice)
+ALWAYS_INLINE long reset_serve(const struct judged *judged, size_t length, int advice)
 {
     long result = reset_judged(judged, length, advice);
     /* Not in a deeper frame: it may write files, and a message when that fails. */
@@ -53,8 +52,7 @@ static inline void reset_count_forwarded(enum reason reason, size_t length, long
    Inlined for the sake of calls that are ruled out or given up: where the kernel guards its returns against
    speculation (AMD's Safe RET), each function that is returned from after a system call but was called before
    it costs 8 ns. */
-static inline __attribute__((always_inline)) long reset_call(uintptr_t start, size_t length, int advice,
-                                                             uintptr_t caller, bool vectors_free)
+ALWAYS_INLINE long reset_call(uintptr_t start, size_t length, int advice, uintptr_t caller, bool vectors_free)
 {
     struct judged judged;
     enum reason reason;

@@ -70,8 +70,7 @@ _Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
 
 /* True when the entry is whole: then start and history are those of one writer. Written by words, as it is
    copied later: a load that spans two stores waits for both (4 ns). */
-static inline __attribute__((always_inline)) bool read_entry(const struct entry *entry, uintptr_t *start,
-                                                             struct slot_history *history)
+ALWAYS_INLINE bool read_entry(const struct entry *entry, uintptr_t *start, struct slot_history *history)
 {
     uint64_t *words = (uint64_t *)history;
 #pragma GCC unroll 6

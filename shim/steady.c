@@ -13,8 +13,8 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 
-static inline __attribute__((always_inline)) bool
-scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t kept, bool vectors_free)
+ALWAYS_INLINE bool scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t kept,
+                              bool vectors_free)
 {
     uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_ACQUIRE);
     uint64_t pages_scanned;
@@ -30,16 +30,15 @@ scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t 
     return false;
 }
 
-static inline __attribute__((always_inline)) bool
-write_again(const struct plan_key *key, const struct steady_plan *plan, enum steady steady, bool vectors_free)
+ALWAYS_INLINE bool write_again(const struct plan_key *key, const struct steady_plan *plan, enum steady steady,
+                               bool vectors_free)
 {
     if (unlikely(steady == STEADY_FILL))
         return stores_zeroes_safely(&process.files.zero, key->start, key->end - key->start) == 0;
     return likely(!state_has_guards()) && again_whole(key->start, plan->piece, plan->count, vectors_free);
 }
 
-static inline __attribute__((always_inline)) bool reset_again(const struct plan_entry *entry,
-                                                              const struct plan_key *key, bool vectors_free)
+ALWAYS_INLINE bool reset_again(const struct plan_entry *entry, const struct plan_key *key, bool vectors_free)
 {
     uint64_t pages = (key->end - key->start) / PAGE;
     struct steady_plan plan;
