@@ -33,10 +33,13 @@ ALWAYS_INLINE uint64_t restore(const struct reset_piece *piece, unsigned count, 
         else if (likely(run->categories == CATEGORY_ZERO) && piece_is_anonymous(piece) &&
                  run_is_within(run, from, piece->end))
             from = run++->end; /* read, not written */
-        else if (!restore_odd(piece, start, run, &from, vectors_free, &pages))
-            return UINT64_MAX;
-        else if (run->start == run->end)
-            run++;
+        else {
+            /* Of a copy, so that the piece itself need not be in memory. */
+            const struct reset_piece other = *piece;
+            if (!restore_odd(&other, start, run, &from, vectors_free, &pages))
+                return UINT64_MAX;
+            run += run->start == run->end;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "scan/again.h"
 #include "scan/call_path.h"
+#include "scan/plain.h"
 #include "scan/prim.h"
 #include "scan/stores.h"
 #include "shim/call_range.h"
@@ -13,16 +14,24 @@
 #include "shim/slots.h"
 #include "shim/state.h"
 
-ALWAYS_INLINE bool scan_again(const struct plan_key *key, const struct steady_plan *plan, uint32_t kept,
-                              bool vectors_free)
+/* How the calls of a key go that are steady; kept is in pages, matched as in struct steady_plan. */
+struct way {
+    enum steady steady;
+    uint32_t kept, matched;
+    unsigned pieces;
+    const struct reset_piece *piece;
+    bool vectors_free;
+};
+
+ALWAYS_INLINE bool scan_again(const struct plan_key *key, const struct way *way)
 {
     uint32_t forks = __atomic_load_n(&process.forks, __ATOMIC_ACQUIRE);
     uint64_t pages_scanned;
-    bool again = again_scanned(process.files.pagemap, key->start, plan->piece, plan->count, kept,
-                               vectors_free, &pages_scanned);
+    bool again = again_scanned(process.files.pagemap, key->start, way->piece, way->pieces, way->kept,
+                               way->vectors_free, &pages_scanned);
     /* A fork in the middle (in a signal handler) leaves this child with its parent's scan. */
     if (likely(again) && likely(state_fork_epoch() == forks)) {
-        count_steady(1, pages_scanned, kept, plan->matched);
+        count_steady(1, pages_scanned, way->kept, way->matched);
         return true;
     }
     count(COUNTER_scans, 1);
@@ -30,32 +39,45 @@ ALWAYS_INLINE bool scan_again(const struct plan_key *key, const struct steady_pl
     return false;
 }
 
-ALWAYS_INLINE bool write_again(const struct plan_key *key, const struct steady_plan *plan, enum steady steady,
-                               bool vectors_free)
+ALWAYS_INLINE bool write_again(const struct plan_key *key, const struct way *way)
 {
-    if (unlikely(steady == STEADY_FILL))
-        return stores_zeroes_safely(&process.files.zero, key->start, key->end - key->start) == 0;
-    return likely(!state_has_guards()) && again_whole(key->start, plan->piece, plan->count, vectors_free);
+    uint64_t length = key->end - key->start;
+    bool fill = unlikely(way->steady == STEADY_FILL);
+    /* A real call in between has left nothing of it kept. */
+    if (unlikely(way->kept != length / PAGE) || unlikely(!fill && state_has_guards()))
+        return false;
+    bool written = fill ? stores_zeroes_safely(&process.files.zero, key->start, length) == 0
+                        : again_whole(key->start, way->piece, way->pieces, way->vectors_free);
+    if (likely(written))
+        count_steady(0, 0, way->kept, way->matched);
+    return written;
+}
+
+ALWAYS_INLINE bool go_again(const struct plan_key *key, const struct way *way)
+{
+    return likely(way->steady == STEADY_SCAN) ? scan_again(key, way) : write_again(key, way);
 }
 
 ALWAYS_INLINE bool reset_again(const struct plan_entry *entry, const struct plan_key *key, bool vectors_free)
 {
-    uint64_t pages = (key->end - key->start) / PAGE;
     struct steady_plan plan;
-    enum steady steady = plan_cache_steady(entry, key, &plan);
-    uint32_t kept;
-    if (unlikely(steady == STEADY_NOT || !slot_serves(key->start, pages, plan.rule, &kept) ||
+    struct way way = {.steady = plan_cache_steady(entry, key, &plan), .vectors_free = vectors_free};
+    uint64_t pages = (key->end - key->start) / PAGE;
+    if (unlikely(way.steady == STEADY_NOT || !slot_serves(key->start, pages, plan.rule, &way.kept) ||
                  !keeping_is_at_ease()))
         return false;
     if (!plan.promised && unlikely(!plan_stands(key->start, key->advice, plan.piece, plan.count)))
         return false;
-    if (likely(steady == STEADY_SCAN))
-        return likely(scan_again(key, &plan, kept, vectors_free));
-    /* A real call in between has left nothing of it kept. */
-    if (unlikely(kept != pages) || unlikely(!write_again(key, &plan, steady, vectors_free)))
-        return false;
-    count_steady(0, 0, kept, plan.matched);
-    return true;
+    way.matched = plan.matched;
+    way.pieces = plan.count;
+    way.piece = plan.piece;
+    if (unlikely(plan.count > 1) || unlikely(!piece_is_anonymous(plan.piece)))
+        return go_again(key, &way);
+    /* The compiler knows all of this one, and leaves out what images and more pieces need. */
+    const struct reset_piece whole = {.end = key->end};
+    way.pieces = 1;
+    way.piece = &whole;
+    return go_again(key, &way);
 }
 
 /* Whatever else is odd about the arguments fits no plan's key. */
