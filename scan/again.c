@@ -76,7 +76,8 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     return again;
 }
 
-INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free)
+INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free,
+                         bool by_vectors)
 {
     /* Beside an image vectors lose where the first cache does not hold both (Zen 5: 16 KiB, a quarter of it
        an image, 8 slots: 146 ns and 124; one slot the other way round). */
@@ -84,7 +85,9 @@ INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsig
                        (likely(count == 1) || piece_is_anonymous(&piece[1]));
     for (unsigned i = 0; i < count; start = piece[i++].end) {
         size_t length = piece[i].end - start;
-        if (likely(piece_is_anonymous(&piece[i])))
+        if (likely(piece_is_anonymous(&piece[i])) && by_vectors && vectors_free)
+            stores_zeroes_by_vectors(start, length);
+        else if (likely(piece_is_anonymous(&piece[i])))
             stores_zeroes(start, length, vectors_pay);
         else
             stores_copy(start, piece[i].image.view + piece[i].offset, length, vectors_free);

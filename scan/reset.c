@@ -296,6 +296,15 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
     return result;
 }
 
+static inline void store_whole(uintptr_t start, size_t length, bool streams,
+                               const struct reset_account *account)
+{
+    if (account->by_vectors && !streams)
+        stores_zeroes_by_vectors(start, length);
+    else
+        store_zeroes(start, length, streams, account->vectors_free);
+}
+
 int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
                 bool stores_safe, bool streams, struct reset_account *account)
 {
@@ -305,7 +314,7 @@ int reset_blind(const struct scan_files *files, uintptr_t start, const struct re
     if (!piece_is_anonymous(piece))
         error = restore_from_image(&piece->image, piece->offset, start, piece->end - start, vectors_free);
     else if (stores_safe)
-        store_zeroes(start, piece->end - start, streams, vectors_free);
+        store_whole(start, piece->end - start, streams, account);
     else
         error = stores_zeroes_safely(&files->zero, start, piece->end - start);
     if (streams)

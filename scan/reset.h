@@ -46,7 +46,8 @@ struct reset_account {
     int advice; /* MADV_DONTNEED or MADV_DONTNEED_LOCKED, for the pages given to the real call */
     uint32_t scans, real_calls;
     bool audit;          /* compare pages with their snapshot before they are restored */
-    bool vectors_free;   /* the caller's vector registers may be changed (stores.h) */
+    bool vectors_free;   /* the caller's vector registers may be changed (stores.h), */
+    bool by_vectors;     /* ... and are to be used for anonymous pieces that are written whole */
     uint64_t pages_left; /* how many dirty pages may still be restored */
     uint64_t pages_scanned, pages_restored, pages_forwarded;
     uint64_t pages_unneeded;   /* of an audit: of pages_restored, those that were equal to the snapshot */
@@ -63,6 +64,7 @@ static inline void reset_account_begin(struct reset_account *account, int advice
     account->scans = account->real_calls = 0;
     account->audit = audit;
     account->vectors_free = vectors_free;
+    account->by_vectors = false;
     account->pages_left = 0;
     account->pages_scanned = account->pages_restored = account->pages_forwarded = 0;
     account->pages_unneeded = 0;

@@ -17,7 +17,8 @@ void stores_start(void);
    processor has AVX2: a string instruction takes 8 to 12 ns to begin with (Zen 4: a page of zeroes in the
    caches 48 ns and 40, a copied one 54 and 43; Zen 5 39 and 24, 40 and 31). But it does not fetch what it
    overwrites: 16 pages of zeroes, of 512 ranges in turn, take 0.7 us by it and 1.8 by vectors, of 8 ranges
-   0.45 and 0.34; 8 pages copied, 36 ns each and 50 (Zen 5). */
+   0.45 and 0.34; 8 pages copied, 36 ns each and 50 (Zen 5). So longer ones only where that is seen to pay
+   (policy_by_vectors). */
 enum { ZEROES_SHORT = 4 * 4096, COPY_SHORT = 2 * 4096 };
 
 /* Bytes of a vector that is stored at once: 32 (AVX2), 64 (AVX-512), or 0: none is. 64 is a whole cache line:
@@ -73,15 +74,21 @@ static inline void stores_copy_by_32(uintptr_t start, const char *from, size_t l
                      : "memory", "cc" VECTORS_CLOBBERED);
 }
 
+/* However long a run is, where the caller's vector registers are free and stores_vector is not 0. */
+static inline void stores_zeroes_by_vectors(uintptr_t start, size_t length)
+{
+    if (stores_vector == 64)
+        stores_zeroes_by_64(start, start + length);
+    else
+        stores_zeroes_by_32(start, start + length);
+}
+
 /* Into the caches, whole pages. vectors_free: the caller's vector registers may be changed, as by any
    function that is called. The string instructions are not replaced by a sanitizer's memset. */
 static inline void stores_zeroes(uintptr_t start, size_t length, bool vectors_free)
 {
     if (vectors_free && length <= ZEROES_SHORT && likely(stores_vector != 0)) {
-        if (stores_vector == 64)
-            stores_zeroes_by_64(start, start + length);
-        else
-            stores_zeroes_by_32(start, start + length);
+        stores_zeroes_by_vectors(start, length);
         return;
     }
     void *to = (void *)start;

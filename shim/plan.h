@@ -15,9 +15,10 @@ enum { PLAN_PIECES = 8 };
    (steady.h). */
 enum steady {
     STEADY_NOT,
-    STEADY_WHOLE, /* its pieces are written whole */
-    STEADY_FILL,  /* ... by the kernel, being anonymous, as a store may fault */
-    STEADY_SCAN,  /* one scan of them all finds few dirty pages, as many as the last did */
+    STEADY_WHOLE,   /* its pieces are written whole, */
+    STEADY_VECTORS, /* ... anonymous ones by vectors, as string instructions take longer; */
+    STEADY_FILL,    /* ... by the kernel, being anonymous, as a store may fault */
+    STEADY_SCAN,    /* one scan of them all finds few dirty pages, as many as the last did */
 };
 
 struct plan_answer {

@@ -82,8 +82,8 @@ static struct plan_entry *place_of(uintptr_t start)
 }
 _Static_assert(WAYS == 2, "one more bit chooses which of them makes room");
 
-/* count: 8 bits, two flags, steady: 2 bits, matched: 32 bits. */
-enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, STEADY_SHIFT = 10, STEADY_MASK = 3 << STEADY_SHIFT };
+/* count: 8 bits, two flags, steady: 3 bits, matched: 32 bits. */
+enum { UNCONFIRMED = 1 << 8, PROMISED = 1 << 9, STEADY_SHIFT = 10, STEADY_MASK = 7 << STEADY_SHIFT };
 
 static uint64_t callers_and_advice(const struct plan_key *key)
 {

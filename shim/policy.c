@@ -29,6 +29,7 @@ enum {
     AUDIT_AFTER_MOST = 9,
     GROWTH_SEEN = 16, /* pages: a change of phase, and no noise */
     DEAR_TIMES = 3,   /* in a row: no accident */
+    TRY_EVERY = 8,    /* turns: a trial may take thrice the time */
 };
 
 /* As SCAN, but of this machine. */
@@ -78,12 +79,15 @@ static __attribute__((cold)) void give_up(struct slot_history *history, enum rea
     history->touched = 0;
     history->dear = 0;
     history->page_ns = 0;
+    history->vectors = 0;
 }
 
 __attribute__((cold)) void policy_refused(struct slot_history *history, enum reason reason)
 {
-    if (++history->refusals < REFUSALS)
+    if (history->refusals + 1 < REFUSALS) {
+        history->refusals++;
         return;
+    }
     history->refusals = 0;
     history->patience = 0; /* that may end at any time */
     give_up(history, reason);
@@ -443,8 +447,23 @@ INLINED bool policy_wants_time(const struct slot_history *history)
     return unlikely(unknown) && history->kept == history->pages && learns_time(history);
 }
 
+bool policy_by_vectors(const struct slot_history *history, bool turn)
+{
+    bool tries = turn && history->page_ns && history->countdown % TRY_EVERY == 1;
+    return history->vectors != tries;
+}
+
+/* All of a range was written in the way that it usually is not. */
+static void compare_stores(struct slot_history *history, uint64_t page_ns)
+{
+    if (page_ns + page_ns / 16 >= history->page_ns)
+        return;
+    history->vectors = !history->vectors;
+    history->page_ns = (uint8_t)page_ns;
+}
+
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
-                       uint64_t ns)
+                       uint64_t ns, bool by_vectors)
 {
     uint64_t pages = history->pages, dirty = history->dirty, each = ns / pages + 1;
     if (!learns_time(history))
@@ -454,6 +473,10 @@ bool policy_time_whole(const struct costs *costs, struct slot_history *history, 
     /* It is worth to begin anew only where a scan is clearly better. */
     if (!history->dear)
         each -= each / 8;
+    if (by_vectors != history->vectors) {
+        compare_stores(history, each);
+        return true;
+    }
     bool pays = whole_pays(costs, history, image_pages, dirty, each);
     if (!pays && ++history->dear < DEAR_TIMES)
         return true;
@@ -461,6 +484,11 @@ bool policy_time_whole(const struct costs *costs, struct slot_history *history, 
     history->dear = 0;
     if (pays)
         return true;
+    if (history->vectors) {
+        history->vectors = false;
+        history->page_ns = 0; /* by strings it may be less */
+        return true;
+    }
     history->state = SLOT_LOOK;
     history->kept = 0;
     return false;

@@ -47,7 +47,8 @@ ALWAYS_INLINE bool write_again(const struct plan_key *key, const struct way *way
     if (unlikely(way->kept != length / PAGE) || unlikely(!fill && state_has_guards()))
         return false;
     bool written = fill ? stores_zeroes_safely(&process.files.zero, key->start, length) == 0
-                        : again_whole(key->start, way->piece, way->pieces, way->vectors_free);
+                        : again_whole(key->start, way->piece, way->pieces, way->vectors_free,
+                                      way->steady == STEADY_VECTORS);
     if (likely(written))
         count_steady(0, 0, way->kept, way->matched);
     return written;
@@ -100,16 +101,20 @@ INLINED bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t c
     return true;
 }
 
-enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept)
+enum steady steady_next(const struct plan_key *key, const struct work *work,
+                        const struct slot_history *history)
 {
     const struct reset_account *account = &work->account;
-    uint64_t pages = call_pages(work->call);
+    uint64_t pages = call_pages(work->call), kept = history->kept;
     if (account->real_calls || !work->served || !plan_cache_can_be_steady(key, work->plan) ||
         !keeping_is_at_ease())
         return STEADY_NOT;
     if (account->scans == 0) {
         bool whole = kept == pages && policy_streams(pages) < pages;
-        return !whole ? STEADY_NOT : work->stores_safe ? STEADY_WHOLE : STEADY_FILL;
+        return !whole               ? STEADY_NOT
+               : !work->stores_safe ? STEADY_FILL
+               : history->vectors   ? STEADY_VECTORS
+                                    : STEADY_WHOLE;
     }
     /* Where more are dirty, the complement may be what is asked for. */
     bool few = kept < AGAIN_MOST && 2 * kept <= pages;

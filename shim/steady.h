@@ -10,8 +10,9 @@
 
 #include "shim/plan.h"
 
-struct plan_key; /* plan_cache.h */
-struct work;     /* carry_out.h */
+struct plan_key;     /* plan_cache.h */
+struct work;         /* carry_out.h */
+struct slot_history; /* policy.h */
 
 /* Resets and counts madvise(start, length, advice), a DONTNEED, where calls from there are known to go alike.
    False where they are not, or where this one turns out to be another: it is then to be answered by
@@ -22,7 +23,8 @@ struct work;     /* carry_out.h */
    returned from costs 8 ns, and neither may go on below this frame. */
 bool steady_call(uintptr_t start, size_t length, int advice, uintptr_t caller, bool vectors_free);
 
-/* How will the next call go? This one was carried out, and its range keeps so many pages. */
-enum steady steady_next(const struct plan_key *key, const struct work *work, uint64_t kept);
+/* How will the next call go? This one was carried out, and this is remembered of its range. */
+enum steady steady_next(const struct plan_key *key, const struct work *work,
+                        const struct slot_history *history);
 
 #endif

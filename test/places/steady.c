@@ -316,7 +316,9 @@ static int habits(size_t image_from, size_t image_end, const struct habit *habit
     bool hooked = strstr(getenv("KEEPWARM"), "hooks=inline") != NULL;
     for (size_t i = promised ? UNSEEN + !hooked : 0; i < sizeof happens / sizeof *happens; i++) {
         struct range range = map_range(image_from, image_end);
-        EXPECT(settle(&range, habit));
+        /* Short ones until other stores have been tried, and are used or not. */
+        for (size_t times = 0; times < 1 + 4 * (range_pages < MOST_PAGES); times++)
+            EXPECT(settle(&range, habit));
         uint64_t served = counter("served"), real_calls = counter("real_calls"), scans = counter("scans"),
                  restored = counter("pages_restored");
         EXPECT(settle(&range, habit));

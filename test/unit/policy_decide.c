@@ -137,13 +137,13 @@ Test(policy, what_a_range_takes_to_be_written_decides)
     struct policy_input input = storable(20, 1);
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     cr_assert(policy_wants_time(&history));
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, INTERRUPTED));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, INTERRUPTED, false));
     cr_assert(policy_wants_time(&history) && !history.page_ns);
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, HOT));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, HOT, false));
     cr_assert(!policy_wants_time(&history));
     for (int i = 0; i < 2; i++)
-        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
-    cr_assert(!policy_time_whole(&costs_typical, &history, 0, COLD));
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD, false));
+    cr_assert(!policy_time_whole(&costs_typical, &history, 0, COLD, false));
     cr_assert(history.state == SLOT_LOOK && history.kept == 0);
     input.page_ns = history.page_ns;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_SCAN);
@@ -155,15 +155,52 @@ Test(policy, what_a_range_takes_to_be_written_decides)
     input.page_ns = history.page_ns;
     cr_assert_eq(policy_decide(&costs_typical, &input), DECIDE_BLIND);
     for (int i = 0; i < 9; i++)
-        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD));
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, COLD, false));
     cr_assert(!policy_wants_time(&history));
     /* Not where no scan could take less, nor under a rule that learns nothing. */
     struct slot_history all_dirty = {.state = SLOT_SERVE, .pages = 20, .kept = 20, .dirty = 20};
     struct slot_history forced = {.pages = 20, .kept = 20, .dirty = 1};
     cr_assert(!policy_wants_time(&forced));
     for (int i = 0; i < 9; i++)
-        cr_assert(policy_time_whole(&costs_typical, &all_dirty, 0, COLD) &&
-                  policy_time_whole(&costs_typical, &forced, 0, COLD));
+        cr_assert(policy_time_whole(&costs_typical, &all_dirty, 0, COLD, false) &&
+                  policy_time_whole(&costs_typical, &forced, 0, COLD, false));
+}
+
+/* On some turns all is written in the other way, which is then kept to if it took less. */
+Test(policy, the_quicker_stores_are_used)
+{
+    enum { PAGES = 16, TURNS = 64 };
+    struct slot_history history = {.state = SLOT_SERVE, .pages = PAGES, .kept = PAGES, .dirty = PAGES};
+    unsigned trials = 0;
+    history.countdown = 1;
+    cr_assert(!policy_by_vectors(&history, true), "nothing to compare with yet");
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 40, false));
+    for (history.countdown = TURNS; history.countdown--;) {
+        trials += policy_by_vectors(&history, true);
+        cr_assert(!policy_by_vectors(&history, false));
+    }
+    cr_assert(trials > 0 && trials <= TURNS / 8, "%u trials", trials);
+    history.countdown = 1;
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 39, true));
+    cr_assert(!policy_by_vectors(&history, false), "hardly quicker");
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 30, true));
+    cr_assert(policy_by_vectors(&history, false) && !policy_by_vectors(&history, true));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 29, false));
+    cr_assert(policy_by_vectors(&history, false));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 20, false));
+    cr_assert(!policy_by_vectors(&history, false));
+}
+
+/* What is dear by vectors may not be by strings. */
+Test(policy, cold_ranges_are_not_scanned_for_vectors_alone)
+{
+    struct slot_history history = {
+        .state = SLOT_SERVE, .pages = 16, .kept = 16, .dirty = 1, .vectors = 1, .page_ns = 20};
+    for (int i = 0; i < 3; i++)
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 90, history.vectors));
+    cr_assert(!policy_by_vectors(&history, false) && policy_wants_time(&history));
+    cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 30, false));
+    cr_assert_eq(history.state, SLOT_SERVE);
 }
 
 /* How hot 28 pages are is not known: they are scanned at first. */
@@ -184,8 +221,8 @@ Test(policy, what_is_scanned_is_written_whole_now_and_then_to_see_what_it_takes)
     cr_assert_eq(policy_decide(&hot, &input), DECIDE_BLIND);
     history.kept = 28;
     cr_assert(policy_wants_time(&history));
-    cr_assert(policy_time_whole(&hot, &history, 0, 28 * 50));
-    cr_assert(!policy_time_whole(&hot, &history, 0, 28 * 50));
+    cr_assert(policy_time_whole(&hot, &history, 0, 28 * 50, false));
+    cr_assert(!policy_time_whole(&hot, &history, 0, 28 * 50, false));
     input = storable(64, 1);
     input.page_ns = long_range.page_ns;
     cr_assert_eq(policy_decide(&hot, &input), DECIDE_SCAN);
