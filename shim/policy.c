@@ -11,6 +11,7 @@ enum {
     SCAN_IMAGE_PAGE = 25, /* ... and to ask whether a page is a file's, */
     READ_AROUND = 16,     /* pages of an image, which one fault maps */
     REPORT = 8,           /* for each that is reported, */
+    WITH_ITS_REPORT = 18, /* ... and restored by itself, over what it takes among others; */
     SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
     REAL = 500,           /* the real call, */
     REAL_TABLE = 7,
@@ -60,7 +61,7 @@ static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages)
 /* So many restores: somewhat fewer than time alone would say, for memory counts too. */
 static uint64_t fault_worth(const struct costs *costs)
 {
-    enum { WITH_ITS_REPORT = 18, MOST = 15 };
+    enum { MOST = 15 };
     uint64_t restores = FAULT / (cost_of_store(costs) + WITH_ITS_REPORT);
     return restores < MOST ? restores : MOST;
 }
@@ -172,8 +173,8 @@ static bool blind_pays(const struct costs *costs, const struct extent *extent, b
 {
     uint64_t pages = extent->pages, dirty = extent->dirty, clean = pages > dirty ? pages - dirty : 0;
     uint64_t blind = cost_of_stores(costs, extent) + (stores_safe ? 0 : READ + pages * READ_MORE);
-    uint64_t scan = cost_of_scan(costs) + pages * SCAN_PAGE + (dirty < clean ? dirty : clean) * REPORT +
-                    cost_of_images(extent);
+    uint64_t scan = cost_of_scan(costs) + pages * SCAN_PAGE +
+                    (dirty < clean ? dirty : clean) * WITH_ITS_REPORT + cost_of_images(extent);
     return blind <= scan + dirty * (extent->page_ns ? extent->page_ns : cost_of_store(costs));
 }
 

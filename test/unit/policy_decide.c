@@ -166,6 +166,15 @@ Test(policy, what_a_range_takes_to_be_written_decides)
                   policy_time_whole(&costs_typical, &forced, 0, COLD, false));
 }
 
+/* Pages that lie apart are reported and restored one by one. */
+Test(policy, half_of_the_pages_are_not_worth_a_scan)
+{
+    struct policy_input half = storable(64, 32), quarter = storable(64, 16);
+    half.page_ns = quarter.page_ns = 36;
+    cr_assert_eq(policy_decide(&costs_typical, &half), DECIDE_BLIND);
+    cr_assert_eq(policy_decide(&costs_typical, &quarter), DECIDE_SCAN);
+}
+
 /* On some turns all is written in the other way, which is then kept to if it took less. */
 Test(policy, the_quicker_stores_are_used)
 {
