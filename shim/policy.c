@@ -1,24 +1,9 @@
 #include "shim/policy.h"
 
 #include "scan/call_path.h"
+#include "shim/estimate.h"
 
-/* ns on Linux 6.18 and Zen 4, pages hot: what counts is how they compare. What differs most from host to host
-   is measured there (scan/costs.h). */
 enum {
-    SCAN = 700,           /* where few pages are present, */
-    SCAN_PAGE = 1,        /* ... and for each page, */
-    SCAN_MAPPING = 240,   /* ... for a second mapping, */
-    SCAN_IMAGE_PAGE = 25, /* ... and to ask whether a page is a file's, */
-    READ_AROUND = 16,     /* pages of an image, which one fault maps */
-    REPORT = 8,           /* for each that is reported, */
-    WITH_ITS_REPORT = 18, /* ... and restored by itself, over what it takes among others; */
-    SCAN_TABLE = 18,      /* for each page table's worth (2 MiB) that it passes over, unless it was timed */
-    REAL = 500,           /* the real call, */
-    REAL_TABLE = 7,
-    TABLE_PAGES = 512,
-    READ = 200,       /* to have the kernel write pages, from /dev/zero, */
-    READ_MORE = 24,   /* for each, over a store */
-    FAULT = 855,      /* with its share of the teardown; 1,900 here, 500 on the best hosts */
     CHECK_AFTER = 24, /* resets, more than a fault is worth: pages that wander have then piled up */
     WANDERS = 12, /* resets, all of whose pages are new ones: they come back too seldom for their memory */
     WANDERS_AGAIN = 4,   /* ... where they did so in the trial before */
@@ -32,39 +17,6 @@ enum {
     DEAR_TIMES = 3,   /* in a row: no accident */
     TRY_EVERY = 8,    /* turns: a trial may take thrice the time */
 };
-
-/* As SCAN, but of this machine. */
-static uint64_t cost_of_scan(const struct costs *costs)
-{
-    return SCAN - costs_typical.scan + costs->scan;
-}
-
-/* Whether all of a range is mapped. */
-static uint64_t cost_of_asking(const struct costs *costs)
-{
-    return costs->scan * 3 / 10;
-}
-
-/* Of a page, nobody knows how hot: what was measured is the least that it takes. */
-static uint64_t cost_of_store(const struct costs *costs)
-{
-    uint64_t half_way = (costs->store + costs_typical.store) / 2;
-    return costs->store > half_way ? costs->store : half_way;
-}
-
-/* To copy pages of an image: it is seldom in the first cache. */
-static uint64_t cost_of_copies(const struct costs *costs, uint64_t pages)
-{
-    return pages * cost_of_store(costs) * 11 / 8;
-}
-
-/* So many restores: somewhat fewer than time alone would say, for memory counts too. */
-static uint64_t fault_worth(const struct costs *costs)
-{
-    enum { MOST = 15 };
-    uint64_t restores = FAULT / (cost_of_store(costs) + WITH_ITS_REPORT);
-    return restores < MOST ? restores : MOST;
-}
 
 /* Behind a window, 128 MiB at least: there the real call's own cost (0.6 us) is won back. */
 #define REST_LEAST ((uint64_t)1 << 15)
@@ -147,51 +99,12 @@ static void serve_until_audit(struct slot_history *history)
     history->countdown = (uint16_t)(1u << history->interval);
 }
 
-/* Memory that is written whole or scanned: pages, those of them that are an image's, and that are dirty.
-   page_ns: as in struct policy_input. */
-struct extent {
-    uint64_t pages, images, dirty, page_ns;
-};
-
-static uint64_t cost_of_stores(const struct costs *costs, const struct extent *extent)
-{
-    if (extent->page_ns)
-        return extent->pages * extent->page_ns;
-    return (extent->pages - extent->images) * cost_of_store(costs) + cost_of_copies(costs, extent->images);
-}
-
-/* What a scan takes longer where some pages are an image's. */
-static uint64_t cost_of_images(const struct extent *extent)
-{
-    uint64_t around = extent->images < READ_AROUND ? extent->images : READ_AROUND;
-    uint64_t mapping = extent->images < extent->pages ? SCAN_MAPPING : 0;
-    return extent->images ? mapping + (extent->dirty + around) * SCAN_IMAGE_PAGE : 0;
-}
-
-/* Is it written whole sooner than it is scanned in one go? */
-static bool blind_pays(const struct costs *costs, const struct extent *extent, bool stores_safe)
-{
-    uint64_t pages = extent->pages, dirty = extent->dirty, clean = pages > dirty ? pages - dirty : 0;
-    uint64_t blind = cost_of_stores(costs, extent) + (stores_safe ? 0 : READ + pages * READ_MORE);
-    uint64_t scan = cost_of_scan(costs) + pages * SCAN_PAGE +
-                    (dirty < clean ? dirty : clean) * WITH_ITS_REPORT + cost_of_images(extent);
-    return blind <= scan + dirty * (extent->page_ns ? extent->page_ns : cost_of_store(costs));
-}
-
-/* ... of a range, by stores that are safe and take so long for a page. */
+/* Is it written whole sooner, by stores that are safe and take so long for a page? */
 static bool whole_pays(const struct costs *costs, const struct slot_history *history, uint64_t images,
-                       uint64_t dirty, uint64_t page_ns)
+                       uint64_t page_ns)
 {
-    struct extent extent = {history->pages, images, dirty, page_ns};
-    return blind_pays(costs, &extent, true);
-}
-
-/* Is a range so short that to write all of it, however seldom a page is used again, takes less than a fault?
- */
-static bool is_short(const struct costs *costs, const struct slot_history *history, uint64_t images)
-{
-    struct extent extent = {.pages = history->pages, .images = images};
-    return cost_of_stores(costs, &extent) <= REAL + FAULT;
+    struct extent extent = {history->pages, images, history->dirty, page_ns};
+    return estimate_whole_pays(costs, &extent, true);
 }
 
 /* Is it learned what such a range takes to be written whole? Not under a rule that learns nothing; nor where
@@ -208,21 +121,13 @@ static uint64_t rest_of(const struct slot_history *history)
     return history->pages - window + (history->gap_end <= window ? history->gap_end - history->gap_start : 0);
 }
 
-/* Of a scan that finds hardly anything, ns. It is less where whole upper tables are absent. */
-static uint64_t scan_time(const struct slot_history *history, uint64_t pages)
-{
-    return pages / TABLE_PAGES * (history->table_ns ? history->table_ns : SCAN_TABLE);
-}
-
-/* In a long range that is hardly touched, the scan's way through the page tables is dearer than the faults,
-   unless the real call has been seen to be dearer still. */
+/* Do so many faults take longer, or has the real call been seen to be dear? */
 static bool scan_pays(const struct slot_history *history, uint64_t used)
 {
-    uint64_t rest = rest_of(history), scanned = history->pages - rest;
-    unsigned calls = (rest != 0) + (history->gap_start < history->gap_end);
-    uint64_t served = SCAN + scan_time(history, scanned) + calls * REAL + rest / TABLE_PAGES * REAL_TABLE;
-    return history->dear >= DEAR_TIMES ||
-           served <= REAL + history->pages / TABLE_PAGES * REAL_TABLE + used * FAULT;
+    uint64_t rest = rest_of(history);
+    struct parts parts = {history->pages - rest, rest,
+                          (unsigned)(rest != 0) + (history->gap_start < history->gap_end), history->table_ns};
+    return history->dear >= DEAR_TIMES || estimate_scan_pays(&parts, used);
 }
 
 static __attribute__((cold)) bool close_look(struct slot_history *history, const struct findings *findings)
@@ -249,7 +154,7 @@ static __attribute__((cold)) void note_all_kept(const struct costs *costs, struc
                                                 uint64_t images)
 {
     if (!history->page_ns || history->kept != history->pages || history->dear ||
-        whole_pays(costs, history, images, history->dirty, history->page_ns))
+        whole_pays(costs, history, images, history->page_ns))
         return;
     history->page_ns = 0;
     history->wandered = true;
@@ -260,7 +165,7 @@ static __attribute__((cold)) void note_all_kept(const struct costs *costs, struc
 static void try_whole(const struct costs *costs, struct slot_history *history, uint64_t images)
 {
     if (history->kept == history->pages || !learns_time(history) ||
-        !whole_pays(costs, history, images, history->dirty, costs->store))
+        !whole_pays(costs, history, images, costs->store))
         return;
     history->page_ns = (uint8_t)costs->store; /* 152 at the most: costs_measure */
     history->dear = 1;
@@ -275,8 +180,8 @@ static __attribute__((cold)) bool close_audit(const struct costs *costs, struct 
     bool first = history->state == SLOT_CHECK;
     history->dirty = (uint32_t)written;
     history->image_dirty = findings->image_written;
-    bool cheap = is_short(costs, history, findings->image_pages);
-    bool in_vain = used * fault_worth(costs) < kept && !(used && cheap);
+    bool cheap = estimate_is_short(costs, history->pages, findings->image_pages);
+    bool in_vain = used * estimate_fault_worth(costs) < kept && !(used && cheap);
     if (in_vain || (kept && !scan_pays(history, used))) {
         if (!history->touched) {
             history->state = SLOT_LOOK;
@@ -326,12 +231,12 @@ static __attribute__((cold)) bool close_trial(const struct costs *costs, struct 
         return true;
     bool again = history->wandered && history->patience < LOOK_AFTER_MOST;
     if (cycles >= (again ? WANDERS_AGAIN : WANDERS) && all_are_new(kept, kept_before, touched, cycles) &&
-        !is_short(costs, history, findings->image_pages)) {
+        !estimate_is_short(costs, history->pages, findings->image_pages)) {
         give_up(history, REASON_policy);
         history->wandered = true;
         return false;
     }
-    if (kept > touched * fault_worth(costs))
+    if (kept > touched * estimate_fault_worth(costs))
         history->countdown = 0;
     return true;
 }
@@ -384,13 +289,12 @@ INLINED enum decision policy_decide(const struct costs *costs, const struct poli
         dirty = resident;
     uint64_t images = !apart ? input->image_pages : input->image ? pages : 0;
     struct extent extent = {pages, images, dirty, input->page_ns};
-    bool pays = (apart || input->all_possible) && blind_pays(costs, &extent, input->stores_safe);
+    bool pays = (apart || input->all_possible) && estimate_whole_pays(costs, &extent, input->stores_safe);
     bool blind = input->rule == POLICY_RESTORE ||
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)
         return DECIDE_BLIND;
-    bool complement = 2 * (uint64_t)input->expected * REPORT >
-                      input->call_pages * REPORT + (input->promised ? cost_of_asking(costs) : 0);
+    bool complement = estimate_complement_pays(costs, input->call_pages, input->expected, input->promised);
     return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 
@@ -427,16 +331,14 @@ void policy_note_found(struct slot_history *history, uint32_t end, uint32_t gap_
 
 void policy_time_scan(struct slot_history *history, uint64_t pages, uint64_t found, uint64_t ns)
 {
-    uint64_t tables = pages / TABLE_PAGES, passing = ns > found * REPORT ? ns - found * REPORT : 0;
-    uint64_t each = tables ? passing / tables + 1 : SCAN_TABLE;
-    history->table_ns = (uint8_t)(each < SCAN_TABLE ? each : SCAN_TABLE);
+    history->table_ns = estimate_table(pages, found, ns);
 }
 
 void policy_time_rest(struct slot_history *history, uint64_t pages_forwarded, uint64_t ns)
 {
     if (!pages_forwarded || pages_forwarded != rest_of(history))
         return;
-    if (ns <= scan_time(history, rest_of(history)))
+    if (ns <= estimate_passing(rest_of(history), history->table_ns))
         history->dear = 0;
     else if (++history->dear >= DEAR_TIMES)
         policy_note_found(history, 0, 0, 0);
@@ -466,7 +368,7 @@ static void compare_stores(struct slot_history *history, uint64_t page_ns)
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
                        uint64_t ns, bool by_vectors)
 {
-    uint64_t pages = history->pages, dirty = history->dirty, each = ns / pages + 1;
+    uint64_t each = ns / history->pages + 1;
     if (!learns_time(history))
         return true;
     if (each > UINT8_MAX)
@@ -478,7 +380,7 @@ bool policy_time_whole(const struct costs *costs, struct slot_history *history, 
         compare_stores(history, each);
         return true;
     }
-    bool pays = whole_pays(costs, history, image_pages, dirty, each);
+    bool pays = whole_pays(costs, history, image_pages, each);
     if (!pays && ++history->dear < DEAR_TIMES)
         return true;
     history->page_ns = (uint8_t)each;
