@@ -5,12 +5,31 @@
 #include "shim/message.h"
 #include "shim/state.h"
 
-/* Two chunks, in a vector that is lent for scans: the stack may be small. */
-enum { CHUNK = 2048 };
-struct chunks {
+/* In a vector that is lent for scans: the stack may be small. */
+enum { CHUNK = 2048, ENTRIES = 240 };
+struct buffers {
     char now[CHUNK], wanted[CHUNK];
+    uint64_t entry[ENTRIES]; /* what /proc/self/pagemap says of pages, */
+    uintptr_t start, end;    /* ... which are these */
 };
-_Static_assert(sizeof(struct chunks) <= REGIONS_MANY * sizeof(struct page_region), "they fit a vector");
+_Static_assert(sizeof(struct buffers) <= REGIONS_MANY * sizeof(struct page_region), "they fit a vector");
+
+/* Has a page anything of its own? What is neither present nor swapped is what the next access makes of it
+   (Documentation/admin-guide/mm/pagemap.rst): to compare it would take the time, and page it in. True where
+   nobody can tell. */
+static bool has_content(struct buffers *buffers, uintptr_t page)
+{
+    enum { PRESENT_OR_SWAPPED = 62 };
+    if (page < buffers->start || page >= buffers->end) {
+        int64_t place = (int64_t)(page / PAGE * sizeof *buffers->entry);
+        long bytes = prim_pread(process.files.pagemap, buffers->entry, sizeof buffers->entry, place);
+        if (bytes < (long)sizeof *buffers->entry)
+            return true;
+        buffers->start = page;
+        buffers->end = page + (uintptr_t)bytes / sizeof *buffers->entry * PAGE;
+    }
+    return buffers->entry[(page - buffers->start) / PAGE] >> PRESENT_OR_SWAPPED;
+}
 
 static bool read_safely(const void *from, char *to)
 {
@@ -28,23 +47,23 @@ static bool is_equal(const char *now, const char *wanted)
 }
 
 /* How many of a chunk's bytes differ. A page that cannot be read (a guard page) shows nothing. */
-static unsigned compare_chunk(struct chunks *chunks, uintptr_t address, const char *snapshot,
+static unsigned compare_chunk(struct buffers *buffers, uintptr_t address, const char *snapshot,
                               uintptr_t *place)
 {
     static const char zeroes[CHUNK];
-    const char *wanted = snapshot ? chunks->wanted : zeroes;
+    const char *wanted = snapshot ? buffers->wanted : zeroes;
     unsigned differences = 0;
-    if (!read_safely((void *)address, chunks->now) || (snapshot && !read_safely(snapshot, chunks->wanted)))
+    if (!read_safely((void *)address, buffers->now) || (snapshot && !read_safely(snapshot, buffers->wanted)))
         return 0;
-    if (is_equal(chunks->now, wanted))
+    if (is_equal(buffers->now, wanted))
         return 0;
     for (size_t i = 0; i < CHUNK; i++)
-        if (chunks->now[i] != wanted[i] && differences++ == 0)
+        if (buffers->now[i] != wanted[i] && differences++ == 0)
             *place = address + i;
     return differences;
 }
 
-static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const struct reset_piece *piece,
+static uint64_t compare_piece(struct buffers *buffers, uintptr_t start, const struct reset_piece *piece,
                               uintptr_t *place)
 {
     uint64_t differences = 0;
@@ -56,7 +75,9 @@ static uint64_t compare_piece(struct chunks *chunks, uintptr_t start, const stru
         end = piece->offset < piece->image.size ? start + (piece->image.size - piece->offset) : start;
     for (uintptr_t at = start; at < end; at += CHUNK) {
         uintptr_t here = 0;
-        unsigned found = compare_chunk(chunks, at, view ? view + (at - start) : NULL, &here);
+        if (!has_content(buffers, at & ~(uintptr_t)(PAGE - 1)))
+            continue;
+        unsigned found = compare_chunk(buffers, at, view ? view + (at - start) : NULL, &here);
         if (found && !differences)
             *place = here;
         differences += found;
@@ -96,22 +117,25 @@ __attribute__((noinline)) void verify_report_mapping(const struct call *call)
     message(LOG_ERROR, "verify: vma=cache is not kept: the mapping of ", bytes, " was changed unseen", NULL);
 }
 
-long verify_call(const struct call *call, const struct plan *plan, int advice)
+/* Nor does it itself. */
+__attribute__((noinline)) long verify_call(const struct call *call, const struct plan *plan, int advice)
 {
     uint64_t differences = 0;
     uintptr_t position = call->start, place = 0;
     struct loan claim;
-    struct chunks *chunks = (struct chunks *)regions_claim(&claim);
-    for (unsigned i = 0; chunks && i < plan->count; position = plan->piece[i++].end) {
+    struct buffers *buffers = (struct buffers *)regions_claim(&claim);
+    if (buffers)
+        buffers->start = buffers->end = 0;
+    for (unsigned i = 0; buffers && i < plan->count; position = plan->piece[i++].end) {
         uintptr_t here = 0;
         if (plan->answer[i].hindrance != REASON_COUNT)
             continue;
-        uint64_t found = compare_piece(chunks, position, &plan->piece[i], &here);
+        uint64_t found = compare_piece(buffers, position, &plan->piece[i], &here);
         if (found && !differences)
             place = here;
         differences += found;
     }
-    if (chunks)
+    if (buffers)
         regions_release(&claim);
     if (!differences)
         return 0;
