@@ -57,11 +57,21 @@ static __thread __attribute__((tls_model("initial-exec"))) struct {
     uint64_t known, guessed;
 } held;
 
+/* glibc 2.32 and later. */
+extern char __libc_single_threaded __attribute__((weak));
+
+/* Could another thread wait? Of those that libc did not start (clone) it does not know: they may wait for a
+   tick. */
+static bool has_threads(void)
+{
+    return !&__libc_single_threaded || !__libc_single_threaded;
+}
+
 /* Before a scan. To sleep would take 60 us at the least. */
 static __attribute__((noinline)) void let_writers_in(uintptr_t page)
 {
     held.known = 0;
-    if (!a_writer_waits(page))
+    if (!has_threads() || !a_writer_waits(page))
         return;
     for (int i = 0; i < PAUSES; i++)
         __builtin_ia32_pause();
