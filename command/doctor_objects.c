@@ -115,15 +115,20 @@ static void look_at_line(struct search *s, char *line)
 static FILE *list_libraries(const char *program, const char *interpreter, pid_t *pid)
 {
     int ends[2];
-    if (pipe(ends))
+    /* The kernel tells a program where it is, links followed, and $ORIGIN is that. */
+    char *itself = realpath(program, NULL);
+    if (!itself || pipe(ends)) {
+        free(itself);
         return NULL;
+    }
     *pid = fork();
     if (*pid == 0) {
         dup2(ends[1], 1);
         dup2(ends[1], 2);
-        execl(interpreter, interpreter, "--list", program, (char *)NULL);
+        execl(interpreter, interpreter, "--list", itself, (char *)NULL);
         _exit(OWN_FAILURE);
     }
+    free(itself);
     close(ends[1]);
     FILE *lines = *pid > 0 ? fdopen(ends[0], "r") : NULL;
     if (!lines)

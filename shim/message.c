@@ -39,15 +39,16 @@ void message_stderr(const char *bytes, size_t length)
     write_quietly(2, bytes, length);
 }
 
-static void write_log_file(const char *bytes, size_t length)
+static bool write_log_file(const char *bytes, size_t length)
 {
     /* A FIFO without a reader must not hold the host up. */
     long fd =
         prim_open(state.log_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
     if (prim_failed(fd))
-        return;
+        return false;
     write_quietly((int)fd, bytes, length);
     prim_close((int)fd);
+    return true;
 }
 
 void message(enum log_level level, ...)
@@ -67,9 +68,8 @@ void message(enum log_level level, ...)
         text_add(&text, part);
     va_end(parts);
     bytes[text.length++] = '\n';
-    if (to_file)
-        write_log_file(bytes, text.length);
-    else
+    bool written = to_file && write_log_file(bytes, text.length);
+    if (!written && !state.main_began)
         message_stderr(bytes, text.length);
 }
 

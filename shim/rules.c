@@ -68,17 +68,17 @@ static const char *set_range(struct parse *parse, struct span value)
 
 static const char *set_min(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->min) ? NULL : "not a size";
+    return span_size(value, &parse->rule->min) ? NULL : "not a size such as 64K, 4M or 1G";
 }
 
 static const char *set_max(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->max) ? NULL : "not a size";
+    return span_size(value, &parse->rule->max) ? NULL : "not a size such as 64K, 4M or 1G";
 }
 
 static const char *set_keep(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->keep) ? NULL : "not a size";
+    return span_size(value, &parse->rule->keep) ? NULL : "not a size such as 64K, 4M or 1G";
 }
 
 static const char *set_policy(struct parse *parse, struct span value)
@@ -158,7 +158,7 @@ static const char *parse_setting(struct parse *parse, struct span setting, uint3
         parse->selects |= keys[i].selects;
         return keys[i].set(parse, span_trim(value));
     }
-    return "not a selector or an option";
+    return "not a selector or an option; keepwarm(7) lists them";
 }
 
 /* Parses one rule. Of a preset's, what begins at `beside` was written next to preset=, and may repeat what
@@ -257,7 +257,7 @@ static const char *parse_written(struct rules *rules, struct span words, uint64_
     const struct preset *preset = preset_find(name);
     *place = name.length ? name : words;
     if (!preset)
-        return "not a preset";
+        return "not a preset; keepwarm presets lists them";
     struct span all = {preset->rules, strlen(preset->rules)};
     while (span_next(&all, ';', &each)) {
         text_start(&text, bytes, PRESET_TEXT);

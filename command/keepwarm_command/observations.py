@@ -74,8 +74,7 @@ def settings_line(suggestion):
 
 
 def estimate(suggestion, fault_ns, busy):
-    # A fault's cost is that of a few on a page of the library's own: where faults are most of the work, their product
-    # with their number may come to more than there was.
+    # Where faults are most of the work, this may come to more than there was.
     share = suggestion.saved_ns / busy
     gain = (f"{suggestion.saved_ns / 1e9:.2f} s of {busy / 1e9:.2f} s that CMD was busy ({share:.0%})" if share < 0.9
             else f"most of the {busy / 1e9:.2f} s that CMD was busy")
@@ -99,7 +98,8 @@ def promises(suggestion):
 def advice(suggestion, fault_ns, busy, lost_most):
     """The suggestion, in lines. lost_most: whether most calls are in no table."""
     if not suggestion.regions and lost_most:
-        return ["So nothing can be said of a gain. Let CMD end by itself, not by a signal, or run for a minute."]
+        return ["So nothing can be said of a gain. Let CMD end by itself, not by a signal, or run for a minute (Go",
+                "programs, which end by a system call of their own, too)."]
     if not suggestion.regions:
         return [f"Nothing to gain: no rule would save {WORTH_SUGGESTING:.0%} of the {busy / 1e9:.2f} s that CMD was busy.",
                 *promises(suggestion)]
@@ -110,13 +110,14 @@ def lost(documents):
     """What was not seen of processes that did not come to write it down at their end."""
     calls = [document["unwritten"] for document in documents if document.get("unwritten")]
     processes = f"{len(calls)} process{'es' * (len(calls) != 1)}"
-    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, or did not end."] if calls else []
+    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, did not end, or ended by a system call of its own."] if calls else []
 
 
-def report(documents, suggestion, cpu_ns, hooks):
-    """All of it, as text. documents: each process's statistics; cpu_ns: CPU time of the command; hooks: what was asked for."""
+def report(documents, suggestion, cpu_ns, system_ns, hooks):
+    """All of it, as text. documents: each process's statistics; cpu_ns, system_ns: CPU time of the command, all of it and
+    the kernel's part; hooks: what was asked for."""
     total = counters.add(documents)
-    fault_ns, busy = fault_cost(total["observed"]), busy_ns(total["observed"], cpu_ns)
+    fault_ns, busy = fault_cost(total["observed"], system_ns), busy_ns(total["observed"], cpu_ns)
     lines = [f"{total['calls']:,} MADV_DONTNEED calls in {total['processes']} process{'es' * (total['processes'] != 1)}."]
     if total["observed"]:
         lines += table(total["observed"], fault_ns)

@@ -22,10 +22,13 @@ Rule = namedtuple("Rule", "text rows")
 Suggestion = namedtuple("Suggestion", "regions hooks saved_ns cached_ns stable")
 
 
-def fault_cost(rows):
-    """What a page fault costs where these rows come from, in ns."""
-    faults = sum(row["faults"] for row in rows)
-    return sum(row["fault_ns"] for row in rows) / faults if faults else FAULT_NS
+def fault_cost(rows, system_ns):
+    """What a page fault costs where these rows come from, in ns. Some were measured, on a page of the library's own; the
+    command's may be cheaper, and all of them took no more than is left of its system time."""
+    faults, again = sum(row["faults"] for row in rows), sum(row["again"] for row in rows)
+    measured = sum(row["fault_ns"] for row in rows) / faults if faults else FAULT_NS
+    left = system_ns - sum(row["call_ns"] + row["ask_ns"] + row["scan_ns"] for row in rows)
+    return min(measured, max(0, left) / again) if again else measured
 
 
 def is_servable(row):
@@ -201,12 +204,13 @@ def busy_ns(observed, cpu_ns):
     return max(1, cpu_ns - sum(row["ask_ns"] + row["scan_ns"] for row in observed))
 
 
-def suggest(observed, sites, cpu_ns):
-    """The Suggestion for a command that used cpu_ns of CPU time; all empty when nothing is to be gained.
+def suggest(observed, sites, cpu_ns, system_ns):
+    """The Suggestion for a command that used cpu_ns of CPU time, system_ns of it in the kernel; all empty when nothing is
+    to be gained.
 
     regions: for KEEPWARM_REGIONS; hooks: kinds for KEEPWARM; saved_ns: the estimate; cached_ns: what vma=cache in every
     rule would save on top; stable: files for which image=stable would pay."""
-    fault_ns, least = fault_cost(observed), WORTH_SUGGESTING * busy_ns(observed, cpu_ns)
+    fault_ns, least = fault_cost(observed, system_ns), WORTH_SUGGESTING * busy_ns(observed, cpu_ns)
     stable = stable_files(observed, fault_ns, least)
     rules, saved = choose_rules([row for row in observed if is_servable(row)], fault_ns)
     if not rules or saved < least:

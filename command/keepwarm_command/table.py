@@ -103,9 +103,13 @@ class Progress:
         self.file, self.count, self.metric = file, count, metric
         self.rewrites = file.isatty() and os.environ.get("TERM") != "dumb"
 
+    def room(self):
+        """Characters of a line that may be rewritten: a longer one would go on in the next."""
+        return min(WIDTH, os.get_terminal_size(self.file.fileno()).columns or WIDTH) - 1
+
     def say(self, text):
         """Shows a line, on a terminal in place of the one before."""
-        self.file.write(f"\r{text[:WIDTH - 1]:<{WIDTH - 1}}" if self.rewrites else f"{text}\n")
+        self.file.write(f"\r{text[:self.room()]:<{self.room()}}" if self.rewrites else f"{text}\n")
         self.file.flush()
 
     def pair(self, pair_number, pair):
@@ -118,5 +122,5 @@ class Progress:
     def close(self):
         """Leaves the terminal's line empty."""
         if self.rewrites:
-            self.file.write(f"\r{'':<{WIDTH - 1}}\r")
+            self.file.write(f"\r{'':<{self.room()}}\r")
             self.file.flush()

@@ -53,11 +53,12 @@ Test(options, bad_values_keep_the_default_and_say_so)
     static const struct {
         const char *settings, *line;
     } rows[] = {
-        {"keep=12Q", LINE("keep=12Q", "not a size; using 4M")},
-        {"keep=", LINE("keep=", "not a size; using 4M")},
-        {"keep", LINE("keep", "not a size; using 4M")},
-        {"keep=-1", LINE("keep=-1", "not a size; using 4M")},
-        {"keep=99999999999999999999", LINE("keep=99999999999999999999", "not a size; using 4M")},
+        {"keep=12Q", LINE("keep=12Q", "not a size such as 64K, 4M or 1G; using 4M")},
+        {"keep=", LINE("keep=", "not a size such as 64K, 4M or 1G; using 4M")},
+        {"keep", LINE("keep", "not a size such as 64K, 4M or 1G; using 4M")},
+        {"keep=-1", LINE("keep=-1", "not a size such as 64K, 4M or 1G; using 4M")},
+        {"keep=99999999999999999999",
+         LINE("keep=99999999999999999999", "not a size such as 64K, 4M or 1G; using 4M")},
         {"strict=yes", LINE("strict=yes", "not 0 or 1; using 0")},
         {"exe=", LINE("exe=", "empty; using *")},
         {"stats=", LINE("stats=", "empty; using none")},
@@ -68,7 +69,7 @@ Test(options, bad_values_keep_the_default_and_say_so)
         {"colour=red", LINE("colour=red", "not a key; KEEPWARM=help lists them; ignored")},
         {"Keep=1", LINE("Keep=1", "not a key; KEEPWARM=help lists them; ignored")},
         {"=1", LINE("=1", "not a key; KEEPWARM=help lists them; ignored")},
-        {"keep=1\nx", LINE("keep=1?x", "not a size; using 4M")},
+        {"keep=1\nx", LINE("keep=1?x", "not a size such as 64K, 4M or 1G; using 4M")},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct parsed_options *parsed = parse_options(rows[i].settings);
@@ -175,7 +176,7 @@ Test(options, modes_with_a_value)
 Test(options, bad_value_after_a_good_one)
 {
     struct parsed_options *parsed = parse_options("keep=8M,keep=12Q");
-    cr_assert_str_eq(parsed->problems.bytes, LINE("keep=12Q", "not a size; using 4M"));
+    cr_assert_str_eq(parsed->problems.bytes, LINE("keep=12Q", "not a size such as 64K, 4M or 1G; using 4M"));
     cr_assert_eq(parsed->options.keep, 4 << 20);
     cr_assert_not(parse_options("strict=1,strict=2")->options.strict);
     cr_assert_str_eq(parse_options("exe=x,exe=")->options.exe, "*");

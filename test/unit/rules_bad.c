@@ -18,16 +18,19 @@ static void assert_dropped(const char *bad, const char *line)
 
 Test(bad_rules, show_the_rule_and_the_place)
 {
-    assert_dropped("any,keep=12Q",
-                   "keepwarm: KEEPWARM_REGIONS: any,keep=12Q: at keep=12Q: not a size" DROPPED);
-    assert_dropped("bogus", "keepwarm: KEEPWARM_REGIONS: bogus: not a selector or an option" DROPPED);
+    assert_dropped(
+        "any,keep=12Q",
+        "keepwarm: KEEPWARM_REGIONS: any,keep=12Q: at keep=12Q: not a size such as 64K, 4M or 1G" DROPPED);
+    assert_dropped(
+        "bogus",
+        "keepwarm: KEEPWARM_REGIONS: bogus: not a selector or an option; keepwarm(7) lists them" DROPPED);
     assert_dropped("anon,max=1K,min=4K",
                    "keepwarm: KEEPWARM_REGIONS: anon,max=1K,min=4K: min is more than max: it "
                    "can match nothing" DROPPED);
     assert_dropped("anon,", "keepwarm: KEEPWARM_REGIONS: anon,: an empty setting" DROPPED);
     assert_dropped("", "keepwarm: KEEPWARM_REGIONS: ;any: an empty rule" DROPPED);
-    assert_dropped("preset=jemalloc,keep=12Q",
-                   "keepwarm: KEEPWARM_REGIONS: preset=jemalloc,keep=12Q: at keep=12Q: not a size" DROPPED);
+    assert_dropped("preset=jemalloc,keep=12Q", "keepwarm: KEEPWARM_REGIONS: preset=jemalloc,keep=12Q: at "
+                                               "keep=12Q: not a size such as 64K, 4M or 1G" DROPPED);
     assert_dropped("keep=1M",
                    "keepwarm: KEEPWARM_REGIONS: keep=1M: selects nothing: write any for all memory" DROPPED);
 }
@@ -114,8 +117,9 @@ Test(bad_rules, of_lines)
 {
     struct parsed_rules *parsed = parse_rule_lines("anon\nbogus # comment\nany\n");
     cr_assert_eq(parsed->rules.count, 1);
-    cr_assert_str_eq(parsed->problems.bytes,
-                     "keepwarm: KEEPWARM_REGIONS: bogus: not a selector or an option" DROPPED);
+    cr_assert_str_eq(
+        parsed->problems.bytes,
+        "keepwarm: KEEPWARM_REGIONS: bogus: not a selector or an option; keepwarm(7) lists them" DROPPED);
 }
 
 Test(bad_rules, too_many)
