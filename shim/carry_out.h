@@ -21,6 +21,7 @@ struct work {
         image_dirty;  /* pages that were written in a cycle when last seen, and those of an image, */
     bool known;       /* if they were */
     uint32_t page_ns; /* that a page took when all of it was written; 0: not known */
+    bool tries_other; /* it is written by other stores than it mostly is */
     uint32_t touched; /* pages, found by a look before */
 
     /* Comes out. */

@@ -60,6 +60,9 @@ struct slot_history {
 /* What this reset is to do, before the kernel is asked anything. */
 enum opening { OPEN_FORWARD, OPEN_LOOK, OPEN_AUDIT, OPEN_SERVE };
 
+/* This reset is so long. What stores are quicker was learned of another length. */
+void policy_note_length(struct slot_history *history, uint32_t pages);
+
 /* *why is set for OPEN_FORWARD. turn: true for about one reset in 64. Between turns a history in which
    nothing changes need not be written. trusting: little is kept in all. */
 enum opening policy_open(struct slot_history *history, bool turn, bool trusting, enum reason *why);
@@ -140,12 +143,13 @@ bool policy_wants_time(const struct slot_history *history);
    a scan would have taken less, some times in a row: the caller gives the range to the real call, so that a
    look can tell what is dirty, and it is scanned, until an audit has it tried again. */
 bool policy_time_whole(const struct costs *costs, struct slot_history *history, uint64_t image_pages,
-                       uint64_t ns, bool by_vectors);
+                       uint64_t ns, bool tried_other);
 
-/* Is a range that is written whole, anonymous and by stores, to be written by vectors this time? Those fetch
-   what they overwrite, and string instructions do not: 64 KiB of one range take 0.28 us by vectors and 0.40
-   by them, of 8 ranges the same, of 64 ranges 0.64 and 0.52, of 512 1.6 and 0.8 (Zen 5). So now and then, on
-   a turn, the other one is tried; policy_time_whole compares. */
-bool policy_by_vectors(const struct slot_history *history, bool turn);
+/* Is a range that is written whole, anonymous and by stores, to be written by vectors where it mostly is by
+   strings, or the other way round? Vectors fetch what they overwrite, and string instructions do not: 64 KiB
+   of one range take 0.28 us by vectors and 0.40 by them, of 8 ranges the same, of 64 ranges 0.64 and 0.52, of
+   512 1.6 and 0.8 (Zen 5). So now and then, on a turn, the other one is tried, and policy_time_whole
+   compares. */
+bool policy_tries_other(const struct slot_history *history, bool turn);
 
 #endif

@@ -112,7 +112,7 @@ static void recall(struct service *service)
 {
     struct slot_history *history = &service->history;
     *history = *service->before;
-    history->pages = slot_pages(call_pages(service->call));
+    policy_note_length(history, slot_pages(call_pages(service->call)));
     service->behind = slot_kept_behind(service->before, history->pages);
     if (unlikely(service->behind))
         history->kept -= service->behind;
@@ -211,7 +211,7 @@ static long finish(struct service *service, struct work *work)
         why = REASON_policy;
     else if (unlikely(work->account.blind_ns != 0) && was_whole(service, work) &&
              !policy_time_whole(&process.costs, &service->history, work->image_pages, work->account.blind_ns,
-                                work->account.by_vectors))
+                                work->tries_other))
         why = REASON_policy;
     if (work->served && service->history.rule != work->rule)
         service->history.rule = work->rule;
@@ -284,8 +284,9 @@ static void begin_work(struct work *work, struct service *service, const struct 
     work->account.time_blind |=
         service->before->pages == service->history.pages && policy_wants_time(&service->history);
     /* Beside an image the calls after it take longer, which no clock here sees: 32 KiB a fifth (Zen 5). */
-    work->account.by_vectors = is_anonymous(plan) && service->call->vectors_free && stores_vector &&
-                               policy_by_vectors(&service->history, service->timed);
+    bool vectors_free = is_anonymous(plan) && service->call->vectors_free && stores_vector;
+    work->tries_other = vectors_free && policy_tries_other(&service->history, service->timed);
+    work->account.by_vectors = vectors_free && service->history.vectors != work->tries_other;
     work->learning = service->opening == OPEN_LOOK || service->opening == OPEN_AUDIT;
     /* The kernel refuses MADV_FREE where a file is mapped. */
     work->pages_most =

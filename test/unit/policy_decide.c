@@ -182,34 +182,54 @@ Test(policy, the_quicker_stores_are_used)
     struct slot_history history = {.state = SLOT_SERVE, .pages = PAGES, .kept = PAGES, .dirty = PAGES};
     unsigned trials = 0;
     history.countdown = 1;
-    cr_assert(!policy_by_vectors(&history, true), "nothing to compare with yet");
+    cr_assert(!policy_tries_other(&history, true), "nothing to compare with yet");
     cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 40, false));
     for (history.countdown = TURNS; history.countdown--;) {
-        trials += policy_by_vectors(&history, true);
-        cr_assert(!policy_by_vectors(&history, false));
+        trials += policy_tries_other(&history, true);
+        cr_assert(!policy_tries_other(&history, false));
     }
     cr_assert(trials > 0 && trials <= TURNS / 8, "%u trials", trials);
-    history.countdown = 1;
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 39, true));
-    cr_assert(!policy_by_vectors(&history, false), "hardly quicker");
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 30, true));
-    cr_assert(policy_by_vectors(&history, false) && !policy_by_vectors(&history, true));
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 29, false));
-    cr_assert(policy_by_vectors(&history, false));
-    cr_assert(policy_time_whole(&costs_typical, &history, 0, PAGES * 20, false));
-    cr_assert(!policy_by_vectors(&history, false));
+    const struct {
+        unsigned page_ns;
+        bool vectors;
+    } tried[] = {{39, false}, {32, false}, {28, true}, {37, true}, {33, false}};
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++) {
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, (uint64_t)PAGES * tried[i].page_ns, true));
+        cr_assert_eq(history.vectors, tried[i].vectors, "after %u ns", tried[i].page_ns);
+    }
+    struct slot_history small = history, long_one = history;
+    small.countdown = long_one.countdown = 1;
+    small.pages = 4;
+    long_one.pages = 512;
+    cr_assert(!policy_tries_other(&small, true), "always by vectors");
+    cr_assert(!policy_tries_other(&long_one, true), "nothing is learned of it");
 }
 
-/* What is dear by vectors may not be by strings. */
+Test(policy, what_was_learned_of_stores_is_of_one_length)
+{
+    struct slot_history by_vectors = {.pages = 8, .vectors = 1, .page_ns = 15},
+                        by_strings = {.pages = 8, .page_ns = 25};
+    policy_note_length(&by_vectors, 8);
+    cr_assert(by_vectors.vectors && by_vectors.page_ns == 15);
+    policy_note_length(&by_vectors, 600);
+    cr_assert(!by_vectors.vectors && !by_vectors.page_ns && by_vectors.pages == 600);
+    policy_note_length(&by_strings, 9);
+    cr_assert_eq(by_strings.page_ns, 25);
+}
+
+/* What is dear by vectors may not be by strings. Nor is what a call took that cannot use them a trial. */
 Test(policy, cold_ranges_are_not_scanned_for_vectors_alone)
 {
     struct slot_history history = {
         .state = SLOT_SERVE, .pages = 16, .kept = 16, .dirty = 1, .vectors = 1, .page_ns = 20};
     for (int i = 0; i < 3; i++)
-        cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 90, history.vectors));
-    cr_assert(!policy_by_vectors(&history, false) && policy_wants_time(&history));
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 90, false));
+    cr_assert(!history.vectors && policy_wants_time(&history));
     cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 30, false));
     cr_assert_eq(history.state, SLOT_SERVE);
+    for (int i = 0; i < 2; i++)
+        cr_assert(policy_time_whole(&costs_typical, &history, 0, 16 * 90, false));
+    cr_assert(!policy_time_whole(&costs_typical, &history, 0, 16 * 90, false));
 }
 
 /* How hot 28 pages are is not known: they are scanned at first. */
