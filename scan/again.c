@@ -85,12 +85,12 @@ INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsig
                        (likely(count == 1) || piece_is_anonymous(&piece[1]));
     for (unsigned i = 0; i < count; start = piece[i++].end) {
         size_t length = piece[i].end - start;
-        if (likely(piece_is_anonymous(&piece[i])) && by_vectors && vectors_free)
-            stores_zeroes_by_vectors(start, length);
-        else if (likely(piece_is_anonymous(&piece[i])))
-            stores_zeroes(start, length, vectors_pay);
-        else
+        if (unlikely(!piece_is_anonymous(&piece[i])))
             stores_copy(start, piece[i].image.view + piece[i].offset, length, vectors_free);
+        else if (by_vectors)
+            stores_zeroes_by_vectors(start, length);
+        else
+            stores_zeroes(start, length, vectors_pay);
     }
     return pieces_stand(piece, count);
 }

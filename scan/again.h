@@ -18,8 +18,8 @@ bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece
                    uint64_t dirty, bool vectors_free, uint64_t *pages_scanned);
 enum { AGAIN_FEW = 32, AGAIN_MOST = REGIONS_MANY };
 
-/* Writes pieces whole; anonymous ones by_vectors, however long they are, where those are free. False where an
-   image went away meanwhile. */
+/* Writes pieces whole; anonymous ones by_vectors, however long they are: only where those are free. False
+   where an image went away meanwhile. */
 bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free,
                  bool by_vectors);
 

@@ -18,7 +18,7 @@ void stores_start(void);
    caches 48 ns and 40, a copied one 54 and 43; Zen 5 39 and 24, 40 and 31). But it does not fetch what it
    overwrites: 16 pages of zeroes, of 512 ranges in turn, take 0.7 us by it and 1.8 by vectors, of 8 ranges
    0.45 and 0.34; 8 pages copied, 36 ns each and 50 (Zen 5). So longer ones only where that is seen to pay
-   (policy_by_vectors). */
+   (policy_tries_other). */
 enum { ZEROES_SHORT = 4 * 4096, COPY_SHORT = 2 * 4096 };
 
 /* Bytes of a vector that is stored at once: 32 (AVX2), 64 (AVX-512), or 0: none is. 64 is a whole cache line:

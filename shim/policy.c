@@ -23,6 +23,12 @@ enum {
 /* Behind a window, 128 MiB at least: there the real call's own cost (0.6 us) is won back. */
 #define REST_LEAST ((uint64_t)1 << 15)
 
+static void forget_stores(struct slot_history *history)
+{
+    history->page_ns = 0;
+    history->vectors = 0;
+}
+
 static __attribute__((cold)) void give_up(struct slot_history *history, enum reason reason)
 {
     history->state = SLOT_GIVEN_UP;
@@ -33,8 +39,7 @@ static __attribute__((cold)) void give_up(struct slot_history *history, enum rea
     history->interval = 0;
     history->touched = 0;
     history->dear = 0;
-    history->page_ns = 0;
-    history->vectors = 0;
+    forget_stores(history);
 }
 
 __attribute__((cold)) void policy_refused(struct slot_history *history, enum reason reason)
@@ -50,10 +55,8 @@ __attribute__((cold)) void policy_refused(struct slot_history *history, enum rea
 
 void policy_note_length(struct slot_history *history, uint32_t pages)
 {
-    if (unlikely(history->vectors) && history->pages != pages) {
-        history->vectors = 0;
-        history->page_ns = 0;
-    }
+    if (unlikely(history->vectors) && history->pages != pages)
+        forget_stores(history);
     history->pages = pages;
 }
 
@@ -167,8 +170,7 @@ static __attribute__((cold)) void note_all_kept(const struct costs *costs, struc
     if (!history->page_ns || history->kept != history->pages || history->dear ||
         whole_pays(costs, history, images, history->page_ns))
         return;
-    history->page_ns = 0;
-    history->vectors = 0;
+    forget_stores(history);
     history->wandered = true;
 }
 
@@ -404,8 +406,7 @@ bool policy_time_whole(const struct costs *costs, struct slot_history *history, 
     if (pays)
         return true;
     if (history->vectors) {
-        history->vectors = false;
-        history->page_ns = 0; /* by strings it may be less */
+        forget_stores(history); /* by strings it may be less */
         return true;
     }
     history->state = SLOT_LOOK;

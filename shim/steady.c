@@ -48,7 +48,7 @@ ALWAYS_INLINE bool write_again(const struct plan_key *key, const struct way *way
         return false;
     bool written = fill ? stores_zeroes_safely(&process.files.zero, key->start, length) == 0
                         : again_whole(key->start, way->piece, way->pieces, way->vectors_free,
-                                      way->steady == STEADY_VECTORS);
+                                      way->vectors_free && way->steady == STEADY_VECTORS);
     if (likely(written))
         count_steady(0, 0, way->kept, way->matched);
     return written;

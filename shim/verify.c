@@ -117,7 +117,7 @@ __attribute__((noinline)) void verify_report_mapping(const struct call *call)
     message(LOG_ERROR, "verify: vma=cache is not kept: the mapping of ", bytes, " was changed unseen", NULL);
 }
 
-/* Nor does it itself. */
+/* As above: what it needs is not for the frame of a caller that goes on to serve. */
 __attribute__((noinline)) long verify_call(const struct call *call, const struct plan *plan, int advice)
 {
     uint64_t differences = 0;
