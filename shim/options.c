@@ -61,7 +61,7 @@ static const char *set_mode(struct options *options, struct span value)
 
 static const char *set_keep(struct options *options, struct span value)
 {
-    return span_size(value, &options->keep) ? NULL : "not a size such as 64K, 4M or 1G";
+    return span_size(value, &options->keep) ? NULL : NOT_A_SIZE;
 }
 
 static const char *set_budget(struct options *options, struct span value)
@@ -69,7 +69,7 @@ static const char *set_budget(struct options *options, struct span value)
     unsigned percent = 0;
     if (!value.length || value.start[value.length - 1] != '%') {
         options->budget_percent = 0;
-        return span_size(value, &options->budget) ? NULL : "not a size such as 64K, 4M or 1G";
+        return span_size(value, &options->budget) ? NULL : NOT_A_SIZE;
     }
     for (size_t i = 0; i + 1 < value.length; i++) {
         if (value.start[i] < '0' || value.start[i] > '9' || percent > 100)

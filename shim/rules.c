@@ -68,17 +68,17 @@ static const char *set_range(struct parse *parse, struct span value)
 
 static const char *set_min(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->min) ? NULL : "not a size such as 64K, 4M or 1G";
+    return span_size(value, &parse->rule->min) ? NULL : NOT_A_SIZE;
 }
 
 static const char *set_max(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->max) ? NULL : "not a size such as 64K, 4M or 1G";
+    return span_size(value, &parse->rule->max) ? NULL : NOT_A_SIZE;
 }
 
 static const char *set_keep(struct parse *parse, struct span value)
 {
-    return span_size(value, &parse->rule->keep) ? NULL : "not a size such as 64K, 4M or 1G";
+    return span_size(value, &parse->rule->keep) ? NULL : NOT_A_SIZE;
 }
 
 static const char *set_policy(struct parse *parse, struct span value)

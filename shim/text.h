@@ -47,6 +47,7 @@ bool span_next(struct span *rest, char separator, struct span *part);
 /* Reads "64K": digits and at most one of K, M, G, T in either case, as bytes. False: not a size, or over
    64 bits. */
 bool span_size(struct span span, uint64_t *bytes);
+#define NOT_A_SIZE "not a size such as 64K, 4M or 1G" /* what to say then */
 
 /* Reads "250ms" or "2s", as nanoseconds. */
 bool span_duration(struct span span, uint64_t *ns);
