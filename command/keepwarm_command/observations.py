@@ -98,8 +98,8 @@ def promises(suggestion):
 def advice(suggestion, fault_ns, busy, lost_most):
     """The suggestion, in lines. lost_most: whether most calls are in no table."""
     if not suggestion.regions and lost_most:
-        return ["So nothing can be said of a gain. Let CMD end by itself, not by a signal, or run for a minute (Go",
-                "programs, which end by a system call of their own, too)."]
+        return ["So nothing can be said of a gain. Let CMD end by itself, not by a signal, or run",
+                "for a minute (Go programs, which end by a system call of their own, too)."]
     if not suggestion.regions:
         return [f"Nothing to gain: no rule would save {WORTH_SUGGESTING:.0%} of the {busy / 1e9:.2f} s that CMD was busy.",
                 *promises(suggestion)]
@@ -110,7 +110,8 @@ def lost(documents):
     """What was not seen of processes that did not come to write it down at their end."""
     calls = [document["unwritten"] for document in documents if document.get("unwritten")]
     processes = f"{len(calls)} process{'es' * (len(calls) != 1)}"
-    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, did not end, or ended by a system call of its own."] if calls else []
+    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, did not end,",
+            "or ended by a system call of its own."] if calls else []
 
 
 def report(documents, suggestion, cpu_ns, system_ns, hooks):

@@ -103,13 +103,15 @@ class Progress:
         self.file, self.count, self.metric = file, count, metric
         self.rewrites = file.isatty() and os.environ.get("TERM") != "dumb"
 
-    def room(self):
-        """Characters of a line that may be rewritten: a longer one would go on in the next."""
-        return min(WIDTH, os.get_terminal_size(self.file.fileno()).columns or WIDTH) - 1
+    def line(self, text):
+        """What shows a line; on a terminal in place of the one before, and no more than fits: the rest would stay."""
+        if not self.rewrites:
+            return f"{text}\n"
+        room = min(WIDTH, os.get_terminal_size(self.file.fileno()).columns or WIDTH) - 1
+        return f"\r{text[:room]:<{room}}"
 
     def say(self, text):
-        """Shows a line, on a terminal in place of the one before."""
-        self.file.write(f"\r{text[:self.room()]:<{self.room()}}" if self.rewrites else f"{text}\n")
+        self.file.write(self.line(text))
         self.file.flush()
 
     def pair(self, pair_number, pair):
@@ -122,5 +124,5 @@ class Progress:
     def close(self):
         """Leaves the terminal's line empty."""
         if self.rewrites:
-            self.file.write(f"\r{'':<{self.room()}}\r")
+            self.file.write(self.line("") + "\r")
             self.file.flush()
