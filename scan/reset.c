@@ -37,21 +37,6 @@ static __attribute__((noinline)) bool page_equals(uintptr_t page, const char *sn
     return true;
 }
 
-/* How many pages of a run nobody wrote to, as far as can be seen: an image that may be cut short is not read.
- */
-static __attribute__((cold)) uint64_t count_unneeded(const struct reset_piece *piece, uintptr_t piece_start,
-                                                     uintptr_t start, uintptr_t end)
-{
-    uint64_t pages = 0;
-    if (!piece_is_anonymous(piece) &&
-        (piece->image.kind != IMAGE_SEALED || piece->offset + (end - piece_start) > piece->image.size))
-        return 0;
-    for (uintptr_t at = start; at < end; at += PAGE)
-        pages += page_equals(
-            at, piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset + (at - piece_start));
-    return pages;
-}
-
 static inline void store_zeroes(uintptr_t start, size_t length, bool streams, bool vectors_free)
 {
     if (unlikely(streams))
@@ -106,6 +91,24 @@ struct progress {
     unsigned forwarded_runs;
 };
 
+/* Of an audit: counts the pages of a run's part in one piece that nobody wrote to, as far as can be seen: an
+   image that may be cut short is not read. */
+static __attribute__((noinline, cold)) void note_unneeded(struct progress *progress, uintptr_t start,
+                                                          uintptr_t end, uint64_t categories)
+{
+    const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    const char *snapshot = NULL;
+    if (piece_is_anonymous(piece) ? categories & CATEGORY_ZERO || progress->span->unconfirmed
+                                  : !piece_is_plain(piece, progress->piece_start))
+        return;
+    if (!piece_is_anonymous(piece))
+        snapshot = piece->image.view + piece->offset + (start - progress->piece_start);
+    for (uintptr_t at = start; at < end; at += PAGE) {
+        progress->account->pages_unneeded += page_equals(at, snapshot);
+        snapshot += snapshot ? PAGE : 0;
+    }
+}
+
 /* Restores one run's part in one piece. */
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
@@ -114,8 +117,6 @@ static inline int restore_part(struct progress *progress, uintptr_t start, uintp
     if (piece_is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
     progress->restored += (end - start) / PAGE;
-    if (unlikely(progress->account->audit) && !progress->span->unconfirmed)
-        progress->account->pages_unneeded += count_unneeded(piece, progress->piece_start, start, end);
     if (piece_is_anonymous(piece))
         return restore_zeroes(progress->files, progress->span, start, end - start, vectors_free);
     return restore_from_image(&piece->image, piece->offset + (start - progress->piece_start), start,
@@ -142,6 +143,8 @@ static __attribute__((noinline)) int restore_run(struct progress *progress, cons
             continue;
         }
         uintptr_t end = run->end < piece->end ? run->end : piece->end;
+        if (unlikely(progress->account->audit))
+            note_unneeded(progress, at, end, run->categories);
         error = restore_part(progress, at, end, run->categories);
         at = end;
     }

@@ -30,7 +30,7 @@ struct reset_span {
     unsigned count;
     uint32_t expected; /* about how many pages a scan will report: a hint; 0: not known */
     bool mostly_dirty; /* a hint; only for a single piece that is not unconfirmed, all of whose pages may be
-                          restored */
+                          restored, and not in an audit */
     uint64_t streams;  /* runs of up to so many pages are for memory, as the caches do not hold all that is
                           written: a hint */
     bool unconfirmed; /* nobody asked the kernel about these mappings just now: store only in ways that cannot

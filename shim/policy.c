@@ -308,8 +308,9 @@ INLINED enum decision policy_decide(const struct costs *costs, const struct poli
                  (input->rule == POLICY_AUTO && input->known && !input->learning && pays);
     if (whole && blind)
         return DECIDE_BLIND;
-    bool complement = estimate_complement_pays(costs, input->call_pages, input->expected, input->promised);
-    return whole_fits && apart && !input->unconfirmed && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
+    bool complement = estimate_complement_pays(costs, input->call_pages, input->expected, input->promised),
+         possible = whole_fits && apart && !input->unconfirmed && !input->learning;
+    return possible && complement ? DECIDE_SCAN_COMPLEMENT : DECIDE_SCAN;
 }
 
 /* A scan costs 0.2 to 0.9 us before it looks at a page; to ask whether a present page is a file's costs 20

@@ -95,7 +95,7 @@ struct policy_input {
     bool image;           /* it is restored from a file's content */
     bool unconfirmed;     /* the mapping is what it was at some earlier time, */
     bool promised;        /* ... or what the user promised; else the kernel said so just now */
-    bool learning;        /* a look or an audit: only a scan tells */
+    bool learning;        /* a look or an audit: only a scan of dirty pages tells */
     uint64_t pages;       /* of the piece */
     uint64_t pages_left;  /* of the threshold and the budget */
     uint64_t call_pages;  /* of the whole call, */
