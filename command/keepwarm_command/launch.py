@@ -10,6 +10,9 @@ from keepwarm_command.arguments import Failure
 # A sanitizer's runtime must stay the first library of the process.
 SANITIZERS = ("libasan.so", "libtsan.so", "libubsan.so", "liblsan.so", "libclang_rt.")
 
+# Bytes that live files may need: 60 KiB for each of some hundred processes.
+ROOM = 16 << 20
+
 
 def preload(already):
     """LD_PRELOAD with the library in front of what is there already, but after a sanitizer's runtime."""
@@ -82,7 +85,16 @@ def gathering(folder, chosen, *more):
     return [*chosen, f"stats={escape(folder)}/%p.json", f"live={escape(folder)}/%p.live", *more]
 
 
+def has_room(folder):
+    """Is that a folder of ours to write to, with ROOM left?"""
+    try:
+        system = os.statvfs(folder)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK) and system.f_bavail * system.f_frsize >= ROOM
+
+
 def folder_for(subcommand):
     """A temporary folder of our own, in memory where that is possible: live files are written at every call."""
-    shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    shared_memory = "/dev/shm" if has_room("/dev/shm") else None
     return tempfile.TemporaryDirectory(prefix=f"keepwarm-{subcommand}-", dir=shared_memory)
