@@ -4,7 +4,7 @@
 
 /* Restores the part of a run that lies within this piece, where the run is a zero page's or reaches into the
    next piece, and cuts it off the run. False where the run is something else. */
-static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piece, uintptr_t start,
+static __attribute__((noinline)) bool restore_odd(const struct piece *piece, uintptr_t start,
                                                   struct page_region *run, uintptr_t *from, bool vectors_free,
                                                   uint64_t *pages)
 {
@@ -18,10 +18,10 @@ static __attribute__((noinline)) bool restore_odd(const struct reset_piece *piec
 }
 
 /* Returns how many pages were restored, or UINT64_MAX where not all runs could be. */
-ALWAYS_INLINE uint64_t restore(const struct reset_piece *piece, unsigned count, uintptr_t start,
+ALWAYS_INLINE uint64_t restore(const struct piece *piece, unsigned count, uintptr_t start,
                                struct page_region *run, const struct page_region *behind, bool vectors_free)
 {
-    const struct reset_piece *last = piece + count - 1;
+    const struct piece *last = piece + count - 1;
     uintptr_t from = start;
     uint64_t pages = 0;
     while (true) {
@@ -35,7 +35,7 @@ ALWAYS_INLINE uint64_t restore(const struct reset_piece *piece, unsigned count, 
             from = run++->end; /* read, not written */
         else {
             /* Of a copy, so that the piece itself need not be in memory. */
-            const struct reset_piece other = *piece;
+            const struct piece other = *piece;
             if (!restore_odd(&other, start, run, &from, vectors_free, &pages))
                 return UINT64_MAX;
             run += run->start == run->end;
@@ -43,7 +43,7 @@ ALWAYS_INLINE uint64_t restore(const struct reset_piece *piece, unsigned count, 
     }
 }
 
-INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piece *piece, unsigned count,
+INLINED bool again_scanned(int pagemap, uintptr_t start, const struct piece *piece, unsigned count,
                            uint64_t dirty, bool vectors_free, uint64_t *pages_scanned)
 {
     struct page_region few[AGAIN_FEW], *regions = few;
@@ -76,7 +76,7 @@ INLINED bool again_scanned(int pagemap, uintptr_t start, const struct reset_piec
     return again;
 }
 
-INLINED bool again_whole(uintptr_t start, const struct reset_piece *piece, unsigned count, bool vectors_free,
+INLINED bool again_whole(uintptr_t start, const struct piece *piece, unsigned count, bool vectors_free,
                          bool by_vectors)
 {
     /* Beside an image vectors lose where the first cache does not hold both (Zen 5: 16 KiB, a quarter of it

@@ -96,7 +96,7 @@ struct progress {
 static __attribute__((noinline, cold)) void note_unneeded(struct progress *progress, uintptr_t start,
                                                           uintptr_t end, uint64_t categories)
 {
-    const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    const struct piece *piece = &progress->span->piece[progress->piece];
     const char *snapshot = NULL;
     if (piece_is_anonymous(piece) ? categories & CATEGORY_ZERO || progress->span->unconfirmed
                                   : !piece_is_plain(piece, progress->piece_start))
@@ -112,7 +112,7 @@ static __attribute__((noinline, cold)) void note_unneeded(struct progress *progr
 /* Restores one run's part in one piece. */
 static inline int restore_part(struct progress *progress, uintptr_t start, uintptr_t end, uint64_t categories)
 {
-    const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    const struct piece *piece = &progress->span->piece[progress->piece];
     bool vectors_free = progress->account->vectors_free;
     if (piece_is_anonymous(piece) && categories & CATEGORY_ZERO)
         return 0;
@@ -136,7 +136,7 @@ static __attribute__((noinline)) int restore_run(struct progress *progress, cons
         return give_to_kernel(progress->account, run->start, run->end);
     }
     for (uintptr_t at = run->start; at < run->end && !error;) {
-        const struct reset_piece *piece = &progress->span->piece[progress->piece];
+        const struct piece *piece = &progress->span->piece[progress->piece];
         if (at >= piece->end) {
             progress->piece_start = piece->end;
             progress->piece++;
@@ -155,7 +155,7 @@ static __attribute__((noinline)) int restore_run(struct progress *progress, cons
 static struct page_region *restore_plain_runs(struct progress *progress, struct page_region *run,
                                               const struct page_region *behind, uintptr_t *from)
 {
-    const struct reset_piece *piece = &progress->span->piece[progress->piece];
+    const struct piece *piece = &progress->span->piece[progress->piece];
     uintptr_t end = piece->end < progress->scan.position ? piece->end : progress->scan.position;
     return plain_restore_runs(piece, progress->piece_start, run, behind, from, end,
                               progress->account->vectors_free, &progress->restored);
@@ -308,8 +308,8 @@ static inline void store_whole(uintptr_t start, size_t length, bool streams,
         store_zeroes(start, length, streams, account->vectors_free);
 }
 
-int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
-                bool stores_safe, bool streams, struct reset_account *account)
+int reset_blind(const struct scan_files *files, uintptr_t start, const struct piece *piece, bool stores_safe,
+                bool streams, struct reset_account *account)
 {
     uint64_t before = clock_if(account->time_blind), pages = (piece->end - start) / PAGE;
     bool vectors_free = account->vectors_free;

@@ -8,25 +8,12 @@
 #include <stdint.h>
 
 #include "scan/files.h"
-#include "scan/image.h"
-
-/* A page-aligned piece within one mapping, which is private, readable and writable. */
-struct reset_piece {
-    uintptr_t end;      /* it starts where the one before ended */
-    uint64_t offset;    /* of its start in the image, bytes */
-    struct image image; /* kind IMAGE_NONE: anonymous, its snapshot is zeroes */
-};
-
-/* Has the piece that begins at start its content in the image to the end? */
-static inline bool reset_image_is_whole(const struct reset_piece *piece, uintptr_t start)
-{
-    return piece->offset + (piece->end - start) <= piece->image.size;
-}
+#include "scan/piece.h"
 
 /* Adjacent pieces that are scanned as one. */
 struct reset_span {
     uintptr_t start;
-    const struct reset_piece *piece;
+    const struct piece *piece;
     unsigned count;
     uint32_t expected; /* about how many pages a scan will report: a hint; 0: not known */
     bool mostly_dirty; /* a hint; only for a single piece that is not unconfirmed, all of whose pages may be
@@ -84,7 +71,7 @@ int reset_scanned(const struct scan_files *files, const struct reset_span *span,
 /* Writes a whole piece without asking which pages are dirty. stores_safe: by plain stores; else, for
    anonymous memory only, in a way that cannot fault: EFAULT where a store would (a guard page, a changed
    protection). streams: it goes past the caches. Returns 0 or a negative errno, as above. */
-int reset_blind(const struct scan_files *files, uintptr_t start, const struct reset_piece *piece,
-                bool stores_safe, bool streams, struct reset_account *account);
+int reset_blind(const struct scan_files *files, uintptr_t start, const struct piece *piece, bool stores_safe,
+                bool streams, struct reset_account *account);
 
 #endif

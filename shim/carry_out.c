@@ -48,19 +48,19 @@ static bool stores_are_safe(const struct plan *plan)
 /* Can piece i, which begins at start, be written whole without asking what is dirty? */
 static bool can_be_blind(const struct work *work, unsigned i, uintptr_t start)
 {
-    const struct reset_piece *piece = &work->plan->piece[i];
-    if (piece->image.kind == IMAGE_NONE)
+    const struct piece *piece = &work->plan->piece[i];
+    if (piece_is_anonymous(piece))
         return work->stores_safe || process.files.zero >= 0;
-    return work->stores_safe && piece->image.kind == IMAGE_SEALED && reset_image_is_whole(piece, start);
+    return work->stores_safe && piece_is_plain(piece, start);
 }
 
 /* How piece i, which begins at start, is reset. */
 ALWAYS_INLINE enum decision decide(const struct work *work, unsigned i, uintptr_t start)
 {
-    const struct reset_piece *piece = &work->plan->piece[i];
+    const struct piece *piece = &work->plan->piece[i];
     if (unlikely(!is_servable(work, i)))
         return DECIDE_FORWARD;
-    bool image = piece->image.kind != IMAGE_NONE;
+    bool image = !piece_is_anonymous(piece);
     struct policy_input input = {
         .rule = rule_of(work, i)->policy,
         .blind_possible = can_be_blind(work, i, start),
@@ -117,7 +117,7 @@ static uint32_t expected_regions(const struct work *work, uintptr_t start, uintp
 static int serve_pieces(struct work *work, unsigned first, unsigned count, uintptr_t start,
                         enum decision decision, uintptr_t *stopped)
 {
-    const struct reset_piece *piece = &work->plan->piece[first];
+    const struct piece *piece = &work->plan->piece[first];
     struct reset_account *account = &work->account;
     uint64_t streams = policy_streams(work->expected), pages = (piece->end - start) / PAGE;
     account->pages_left = pages_left(work, first);
@@ -158,7 +158,7 @@ static void look_at_pieces(struct work *work)
     work->all_possible = true;
     for (unsigned i = 0; i < plan->count; start = plan->piece[i++].end) {
         work->all_possible &= can_be_blind(work, i, start);
-        if (plan->piece[i].image.kind != IMAGE_NONE)
+        if (!piece_is_anonymous(&plan->piece[i]))
             bytes += plan->piece[i].end - start;
     }
     work->image_pages = bytes / PAGE;
@@ -188,7 +188,7 @@ long carry_out(struct work *work)
             int result = error ? (int)error : serve_pieces(work, i, count, position, decision, &stopped);
             if (unlikely(result < 0))
                 return result;
-            if (unlikely(work->plan->piece[i].image.kind != IMAGE_NONE) && count == 1)
+            if (unlikely(!piece_is_anonymous(&work->plan->piece[i])) && count == 1)
                 work->image_written += (uint32_t)(needed(&work->account) - before);
             if (!work->served)
                 work->rule = (uint8_t)work->plan->answer[i].rule;

@@ -184,9 +184,9 @@ static void enter_piece(struct look *look, uint8_t mapping, enum reason hindranc
     observed_add(look->piece[i].key, amounts);
 }
 
-static uint8_t piece_name(const struct reset_piece *piece, enum reason hindrance, uintptr_t start)
+static uint8_t piece_name(const struct piece *piece, enum reason hindrance, uintptr_t start)
 {
-    if (piece->image.kind != IMAGE_NONE)
+    if (!piece_is_anonymous(piece))
         return image_name(&piece->image, start);
     return hindrance == REASON_COUNT ? observed_name("anon") : name_mapping(start);
 }
@@ -194,7 +194,7 @@ static uint8_t piece_name(const struct reset_piece *piece, enum reason hindrance
 static void look_at_piece(struct look *look, const struct plan *plan, unsigned i, uintptr_t start,
                           uint64_t *pages_left, uint64_t ask_ns)
 {
-    const struct reset_piece *piece = &plan->piece[i];
+    const struct piece *piece = &plan->piece[i];
     enum reason own = (enum reason)plan->answer[i].hindrance,
                 hindrance = own == REASON_COUNT ? look->reason : own;
     uint64_t amounts[OBSERVED_COUNT] = {
@@ -206,7 +206,7 @@ static void look_at_piece(struct look *look, const struct plan *plan, unsigned i
         hindrance = REASON_policy;
     /* An unsealed file's pages are counted too: the user may promise that it is stable. */
     if (hindrance == REASON_COUNT || hindrance == REASON_unsealed) {
-        enum reason trouble = scan_piece(amounts, start, piece->end, piece->image.kind == IMAGE_NONE);
+        enum reason trouble = scan_piece(amounts, start, piece->end, piece_is_anonymous(piece));
         hindrance = trouble == REASON_COUNT ? hindrance : trouble;
         cut_at_keep(amounts, pages_left);
     }

@@ -36,7 +36,7 @@ static enum reason image_hindrance(const struct image *image, int rule)
 
 /* Describes the part of the call from position on that one mapping holds. */
 static enum reason plan_piece(const struct call *call, const struct vma *vma, uintptr_t position,
-                              struct reset_piece *piece, struct plan_answer *answer)
+                              struct piece *piece, struct plan_answer *answer)
 {
     bool anonymous = vma->inode == 0;
     enum reason hindrance = region_hindrance(vma);
@@ -139,9 +139,9 @@ static bool is_about_mappings(enum reason reason)
 /* The piece's content at a position: NULL where it is zeroes. */
 static const char *content_at(const struct plan *plan, unsigned i, uintptr_t start, uintptr_t position)
 {
-    const struct reset_piece *piece = &plan->piece[i];
+    const struct piece *piece = &plan->piece[i];
     uintptr_t from = i ? plan->piece[i - 1].end : start;
-    return piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset + (position - from);
+    return piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset + (position - from);
 }
 
 /* Mappings may split and merge without being changed (madvise does it): where they end says nothing. */
@@ -150,7 +150,7 @@ static bool is_same_plan(const struct plan *a, const struct plan *b, uintptr_t s
     uintptr_t position = start;
     unsigned i = 0, j = 0;
     while (i < a->count && j < b->count) {
-        const struct reset_piece *one = &a->piece[i], *other = &b->piece[j];
+        const struct piece *one = &a->piece[i], *other = &b->piece[j];
         if (a->answer[i].hindrance != b->answer[j].hindrance || a->answer[i].rule != b->answer[j].rule ||
             content_at(a, i, start, position) != content_at(b, j, start, position))
             return false;
@@ -210,19 +210,19 @@ INLINED enum reason plan_call(const struct call *call, int advice, struct plan *
     return ask_kernel(call, &key, remembers, plan);
 }
 
-static bool piece_stands_at(const struct reset_piece *piece, uintptr_t start, struct vma *vma)
+static bool piece_stands_at(const struct piece *piece, uintptr_t start, struct vma *vma)
 {
     struct image image;
     if (vma_query(process.files.maps, start, vma) || region_hindrance(vma) != REASON_COUNT)
         return false;
     if (vma->inode == 0)
-        return piece->image.kind == IMAGE_NONE;
+        return piece_is_anonymous(piece);
     return image_find(vma, &image) && piece->image.kind == image.kind && piece->image.slot == image.slot &&
            piece->image.generation == image.generation && piece->offset == vma->offset + (start - vma->start);
 }
 
 /* In a frame of its own, which a call of a promised plan does not pay for. */
-__attribute__((noinline)) bool plan_stands(uintptr_t start, int advice, const struct reset_piece *piece,
+__attribute__((noinline)) bool plan_stands(uintptr_t start, int advice, const struct piece *piece,
                                            unsigned count)
 {
     uintptr_t position = start;

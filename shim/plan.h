@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "scan/reset.h"
+#include "scan/piece.h"
 #include "shim/counters.h"
 #include "shim/region.h"
 
@@ -37,7 +37,7 @@ struct plan {
     uint8_t steady;   /* an enum steady: how the next goes, but on a turn */
     uint64_t era;     /* plan_cache_era, when it was made */
     struct plan_answer answer[PLAN_PIECES]; /* to each piece */
-    struct reset_piece piece[PLAN_PIECES];
+    struct piece piece[PLAN_PIECES];
 };
 
 /* Fills plan for the call: asks the kernel about each mapping and matches the rules, or takes it from the
@@ -47,7 +47,7 @@ enum reason plan_call(const struct call *call, int advice, struct plan *plan);
 
 /* Asks the kernel whether these pieces, of which a plan for calls from start once consisted, are still what
    is mapped there, and not locked: then a plan that is made now has the same rules for them. Signal-safe. */
-bool plan_stands(uintptr_t start, int advice, const struct reset_piece *piece, unsigned count);
+bool plan_stands(uintptr_t start, int advice, const struct piece *piece, unsigned count);
 
 /* Leaves what lies behind end, which is in the plan, to the real call. */
 void plan_trim(struct plan *plan, uintptr_t end);

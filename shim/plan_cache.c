@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "scan/call_path.h"
-#include "scan/plain.h"
+#include "scan/piece.h"
 
 /* Mapping calls count up the granules they touch; a plan is true while the sum over its own stands. */
 enum { GRANULE_BITS = 26, GRANULES = 64, SETS_BITS = 11, WAYS = 2 };
@@ -145,7 +145,7 @@ struct unpacked {
 
 /* The words are read straight into the pieces, which say nothing where this returns false. */
 ALWAYS_INLINE bool read_entry(const struct plan_entry *entry, const struct plan_key *key,
-                              struct reset_piece piece[CACHED_PIECES], struct unpacked *found)
+                              struct piece piece[CACHED_PIECES], struct unpacked *found)
 {
     found->era = plan_cache_era(key);
     found->head = LOAD(entry->count_flags_matched);

@@ -46,7 +46,7 @@ struct steady_plan {
     uint32_t matched; /* bit i: rule i matched some of it, and served it */
     uint8_t rule;     /* the first piece's */
     bool promised;    /* else the kernel is still to be asked (plan_stands) */
-    struct reset_piece piece[CACHED_PIECES];
+    struct piece piece[CACHED_PIECES];
 };
 
 /* How calls of this key go, by that entry: STEADY_NOT where it is of another key or era, and *plan is nothing

@@ -174,7 +174,7 @@ static __attribute__((cold)) long give_back(struct service *service, struct work
 /* All of it, as one mapping. */
 static bool is_anonymous(const struct plan *plan)
 {
-    return plan->count == 1 && plan->piece[0].image.kind == IMAGE_NONE;
+    return plan->count == 1 && piece_is_anonymous(&plan->piece[0]);
 }
 
 /* Lets the kernel take what a reset of anonymous memory keeps, when it needs it: zeroes follow either way. */

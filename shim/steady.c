@@ -2,7 +2,7 @@
 
 #include "scan/again.h"
 #include "scan/call_path.h"
-#include "scan/plain.h"
+#include "scan/piece.h"
 #include "scan/prim.h"
 #include "scan/stores.h"
 #include "shim/call_range.h"
@@ -19,7 +19,7 @@ struct way {
     enum steady steady;
     uint32_t kept, matched;
     unsigned pieces;
-    const struct reset_piece *piece;
+    const struct piece *piece;
     bool vectors_free;
 };
 
@@ -75,7 +75,7 @@ ALWAYS_INLINE bool reset_again(const struct plan_entry *entry, const struct plan
     if (unlikely(plan.count > 1) || unlikely(!piece_is_anonymous(plan.piece)))
         return go_again(key, &way);
     /* The compiler knows all of this one, and leaves out what images and more pieces need. */
-    const struct reset_piece whole = {.end = key->end};
+    const struct piece whole = {.end = key->end};
     way.pieces = 1;
     way.piece = &whole;
     return go_again(key, &way);

@@ -63,12 +63,12 @@ static unsigned compare_chunk(struct buffers *buffers, uintptr_t address, const 
     return differences;
 }
 
-static uint64_t compare_piece(struct buffers *buffers, uintptr_t start, const struct reset_piece *piece,
+static uint64_t compare_piece(struct buffers *buffers, uintptr_t start, const struct piece *piece,
                               uintptr_t *place)
 {
     uint64_t differences = 0;
     uintptr_t end = piece->end;
-    const char *view = piece->image.kind == IMAGE_NONE ? NULL : piece->image.view + piece->offset;
+    const char *view = piece_is_anonymous(piece) ? NULL : piece->image.view + piece->offset;
     /* A sealed file may have grown since its view was made: what lies past the view was not restored from it.
      */
     if (view && piece->offset + (end - start) > piece->image.size)

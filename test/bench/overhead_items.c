@@ -232,8 +232,8 @@ static void remember_plan(const struct plan_key *key, const struct image *image)
 {
     struct plan plan = {.promised = true, .matched = 1};
     if (image)
-        plan.piece[plan.count++] = (struct reset_piece){key->start + image->size, 0, *image};
-    plan.piece[plan.count++] = (struct reset_piece){.end = key->end};
+        plan.piece[plan.count++] = (struct piece){key->start + image->size, 0, *image};
+    plan.piece[plan.count++] = (struct piece){.end = key->end};
     for (unsigned i = 0; i < plan.count; i++)
         plan.answer[i] = (struct plan_answer){REASON_COUNT, 0};
     plan_cache_remember(key, plan_cache_era(key), &plan);

@@ -1,6 +1,6 @@
 #include "shim/plan_cache.h"
 
-#include "scan/plain.h"
+#include "scan/piece.h"
 
 #include "test/unit/unit.h"
 
@@ -159,7 +159,7 @@ Test(plan_cache, what_is_in_doubt_goes_not_alike)
 
 Test(plan_cache, an_image_that_may_change_or_end_early_is_not_plain)
 {
-    struct reset_piece piece = {key.end, 8192, {.kind = IMAGE_SEALED, .size = 8192 + 4 * MIB}};
+    struct piece piece = {key.end, 8192, {.kind = IMAGE_SEALED, .size = 8192 + 4 * MIB}};
     cr_assert(piece_is_plain(&piece, key.start));
     piece.image.size--;
     cr_assert_not(piece_is_plain(&piece, key.start));
@@ -252,7 +252,7 @@ static void *write_and_find(void *first)
         own.end -= number % 2 * 4096;
         struct plan plan = {.count = 2}, found;
         for (int j = 0; j < 2; j++)
-            plan.piece[j] = (struct reset_piece){.end = j ? own.end : number, .offset = number},
+            plan.piece[j] = (struct piece){.end = j ? own.end : number, .offset = number},
             plan.answer[j] = (struct plan_answer){REASON_COUNT, (int8_t)(number % 32)};
         plan_cache_remember(&own, plan_cache_era(&own), &plan);
         if (!plan_cache_find(&own, &found))
