@@ -51,8 +51,9 @@ int stores_zeroes_safely(const int *zero, uintptr_t start, size_t length)
            nothing. */
         if (__atomic_load_n(zero, __ATOMIC_ACQUIRE) != descriptor)
             return -EAGAIN;
-        if (count <= 0)
-            return count ? (int)count : -EFAULT;
+        /* A filter's trap makes a call return anything. */
+        if (count <= 0 || (size_t)count > length)
+            return count < 0 ? (int)count : -EFAULT;
         start += (uintptr_t)count;
         length -= (size_t)count;
     }

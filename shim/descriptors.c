@@ -24,7 +24,7 @@ bool descriptor_is_ours(int fd)
     return false;
 }
 
-/* In a fork child that has made no call yet, ours are copies that it will not use; they are only forgotten.
+/* In a fork child that has made no call yet, ours are copies that it will not use: they are only forgotten.
  */
 static void forget(int fd)
 {
@@ -54,6 +54,11 @@ static void make_way(int fd)
 
 bool descriptors_prepare_dup(int from, int to)
 {
+    /* Behind a filter nothing may be asked of the kernel, and ours are used no more. */
+    if (process.sandboxed) {
+        forget(to);
+        return !descriptor_is_ours(from);
+    }
     bool exists = !descriptor_is_ours(from) && !prim_failed(prim_fcntl(from, F_GETFD, 0));
     if (exists && to != from)
         make_way(to);

@@ -31,8 +31,6 @@ static void adopt(void)
     process.live = -1;
     process.files = (struct scan_files){-1, -1, -1};
     process.memory = (struct memory_files){-1, -1, -1};
-    if (process.sandboxed)
-        return;
     arms_start();
     live_open(true, arms_label());
     if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
@@ -43,6 +41,12 @@ static void adopt(void)
 
 bool state_enter_child(void)
 {
+    /* Behind a filter nothing may be asked of the kernel; and nothing is served or written any more. */
+    if (process.sandboxed) {
+        process.forks++;
+        __atomic_store_n(process.fork_mark, FORK_MARK_SET, __ATOMIC_RELEASE);
+        return true;
+    }
     /* With signals blocked, nothing can leave the mark at busy. */
     uint64_t signals = prim_block_signals();
     uint32_t wiped = 0;

@@ -1,7 +1,9 @@
 #include "shim/hazards.h"
 
+#include <errno.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
+#include <time.h>
 
 #include "shim/filter.h"
 #include "shim/live.h"
@@ -39,34 +41,46 @@ void hazard_pkeys(void)
     __atomic_store_n(&process.pkeys, true, __ATOMIC_RELEASE);
 }
 
-static void sandbox_begins(enum filter_verdict verdict)
+/* Resets that other threads are in the middle of make system calls yet. They take microseconds, or as long as
+   they wait for a CPU. */
+static void let_resets_end(void)
+{
+    struct timespec rest = {0, 30 * 1000 * 1000};
+    while (prim_call3(SYS_nanosleep, (long)&rest, (long)&rest, 0) == -EINTR)
+        ;
+}
+
+static void sandbox_begins(enum filter_verdict verdict, bool of_all_threads)
 {
     /* A fork child that has not made a call yet has this state to itself; a vfork child has not. */
     if (verdict == FILTER_UNREADABLE || process.inert || process.sandboxed ||
         (!state_is_unadopted_child() && !state_is_ours()))
         return;
-    if (may_serve())
+    bool served = may_serve();
+    if (served)
         state_stand_down(REASON_seccomp, "the process installs a filter of system calls");
-    if (verdict == FILTER_SPARES_FILES)
-        return;
-    statistics_write(true);
-    __atomic_store_n(&process.sandboxed, true, __ATOMIC_RELEASE);
+    if (verdict != FILTER_SPARES_FILES) {
+        statistics_write(true);
+        __atomic_store_n(&process.sandboxed, true, __ATOMIC_RELEASE);
+    }
+    if (served && of_all_threads)
+        let_resets_end();
 }
 
 void hazard_prctl(int option, long mode, const void *program)
 {
     if (option == PR_SET_SYSCALL_USER_DISPATCH)
-        sandbox_begins(FILTER_HOSTILE);
+        sandbox_begins(FILTER_HOSTILE, false);
     else if (option == PR_SET_SECCOMP)
-        sandbox_begins(mode == SECCOMP_MODE_FILTER ? filter_judge(program) : FILTER_HOSTILE);
+        sandbox_begins(mode == SECCOMP_MODE_FILTER ? filter_judge(program) : FILTER_HOSTILE, false);
 }
 
-void hazard_seccomp(unsigned operation, const void *program)
+void hazard_seccomp(unsigned operation, unsigned flags, const void *program)
 {
     if (operation == SECCOMP_SET_MODE_STRICT)
-        sandbox_begins(FILTER_HOSTILE);
+        sandbox_begins(FILTER_HOSTILE, false);
     else if (operation == SECCOMP_SET_MODE_FILTER)
-        sandbox_begins(filter_judge(program));
+        sandbox_begins(filter_judge(program), flags & SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 EXPORT int ioctl(int fd, unsigned long request, ...)

@@ -97,6 +97,8 @@ enum { CHUNK = 8 };
 
 /* The kernel cuts a vector's total here (MAX_RW_COUNT). */
 #define TOTAL_MAX ((size_t)0x7ffff000)
+/* TASK_SIZE_MAX with page tables of four levels; above it only those who ask for it are given memory. */
+#define ADDRESS_MAX (((uintptr_t)1 << 47) - PAGE)
 
 /* include/uapi/linux/pidfd.h: struct pidfd_info, first version (Linux 6.13). */
 struct pidfd_information {
@@ -111,7 +113,7 @@ static __attribute__((noinline)) bool is_self(int pidfd)
     struct pidfd_information information = {.mask = 1 /* PIDFD_INFO_PID */};
     if (pidfd == SELF_THREAD || pidfd == SELF_GROUP)
         return true;
-    return prim_ioctl(pidfd, PIDFD_GET_INFO_REQUEST, &information) == 0 &&
+    return !process.sandboxed && prim_ioctl(pidfd, PIDFD_GET_INFO_REQUEST, &information) == 0 &&
            information.tgid == (uint32_t)prim_getpid();
 }
 
@@ -134,7 +136,9 @@ static bool is_plain(const struct iovec *range, size_t *total, const struct iove
     uintptr_t start = (uintptr_t)range->iov_base, end = start + range->iov_len;
     uintptr_t vector_start = (uintptr_t)vector, vector_end = (uintptr_t)(vector + count);
     bool whole = start % PAGE == 0 && range->iov_len && range->iov_len <= TOTAL_MAX - *total && end > start;
-    if (!whole || (start < vector_end && vector_start < end + PAGE) || covers_stack(start, range->iov_len))
+    /* Of an address that no program has, the kernel refuses the whole vector first (import_iovec). */
+    if (!whole || end > ADDRESS_MAX || (start < vector_end && vector_start < end + PAGE) ||
+        covers_stack(start, range->iov_len))
         return false;
     *total += range->iov_len;
     return true;

@@ -51,7 +51,7 @@ static long plain_call(int number, const struct arguments *with)
 static long hazard_call(int number, const struct arguments *with)
 {
     if (number == SYS_seccomp)
-        hazard_seccomp((unsigned)with->a, (const void *)with->c);
+        hazard_seccomp((unsigned)with->a, (unsigned)with->b, (const void *)with->c);
     if (number == SYS_prctl)
         hazard_prctl((int)with->a, with->b, (const void *)with->c);
     long result = plain_call(number, with);

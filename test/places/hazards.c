@@ -14,17 +14,22 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Refuses what a reset asks of the kernel, and lets pass what the rest of this program needs. */
+/* Refuses what a reset asks of the kernel, and lets pass what the rest of this program needs; or, if it is
+   tight, refuses all that keepwarm might ask. */
+static bool tight;
+
 static struct sock_fprog filter_of(uint32_t action)
 {
-    static struct sock_filter lines[8];
-    static const unsigned denied[] = {SYS_ioctl, SYS_process_vm_readv, SYS_msync};
-    size_t count = 0, left = sizeof denied / sizeof *denied;
+    static struct sock_filter lines[16];
+    static const unsigned denied[] = {SYS_ioctl,          SYS_process_vm_readv, SYS_msync,
+                                      SYS_rt_sigprocmask, SYS_getpid,           SYS_fcntl};
+    size_t count = 0, left = tight ? sizeof denied / sizeof *denied : 3;
     lines[count++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0);
-    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++, left--)
+    for (size_t i = 0; left; i++, left--)
         lines[count++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, denied[i], left, 0);
     lines[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
     lines[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, action);
@@ -111,7 +116,39 @@ static int child_with_a_filter_by_syscall(void)
 static int child_that_filters_first(void)
 {
     EXPECT(is_served());
+    tight = true;
     EXPECT(child_resets(by_prctl, dirty_memory(8 * PLACE_PAGE)));
+    return CASE_PASSED;
+}
+
+static int child_of_a_process_with_a_filter(void)
+{
+    enum { LENGTH = 8 * PLACE_PAGE };
+    int status;
+    unsigned char *memory = dirty_memory(LENGTH);
+    EXPECT(is_served());
+    tight = true;
+    EXPECT(by_prctl(SECCOMP_RET_KILL_PROCESS) == 0);
+    /* glibc's fork blocks signals. */
+    pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0) {
+        int result = madvise(memory, LENGTH, MADV_DONTNEED);
+        syscall(SYS_exit_group, result != 0 || !is_zero(memory, LENGTH));
+    }
+    EXPECT(waitpid(pid, &status, 0) == pid && status == 0);
+    return CASE_PASSED;
+}
+
+/* Functions that keepwarm interposes ask nothing of their own any more. */
+static int descriptors_under_a_filter(void)
+{
+    struct iovec range = {dirty_memory(PLACE_PAGE), PLACE_PAGE};
+    EXPECT(is_served());
+    tight = true;
+    EXPECT(by_prctl(SECCOMP_RET_KILL_PROCESS) == 0);
+    EXPECT(dup2(1, 900) == 900 && dup3(1, 901, O_CLOEXEC) == 901 && syscall(SYS_dup2, 1, 902) == 902);
+    EXPECT(process_madvise(900, &range, 1, MADV_DONTNEED, 0) == -1);
+    EXPECT(close(900) == 0 && close(901) == 0 && close(902) == 0);
     return CASE_PASSED;
 }
 
@@ -392,6 +429,8 @@ int main(int argc, char **argv)
         {"child_with_a_filter_by_prctl", NULL, NULL, child_with_a_filter_by_prctl},
         {"child_with_a_filter_by_syscall", NULL, NULL, child_with_a_filter_by_syscall},
         {"child_that_filters_first", NULL, NULL, child_that_filters_first},
+        {"child_of_a_process_with_a_filter", NULL, NULL, child_of_a_process_with_a_filter},
+        {"descriptors_under_a_filter", NULL, NULL, descriptors_under_a_filter},
         {"inherited_killing_filter", NULL, NULL, inherited_killing_filter},
         {"inherited_errno_filter", NULL, NULL, inherited_errno_filter},
         {"userfaultfd_by_syscall", NULL, NULL, userfaultfd_by_syscall},
