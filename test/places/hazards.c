@@ -152,6 +152,20 @@ static int descriptors_under_a_filter(void)
     return CASE_PASSED;
 }
 
+/* The kernel refuses such a vector before it touches anything. */
+static int vector_with_an_address_of_nobody(void)
+{
+    enum { SELF_THREAD = -10000 };
+    unsigned char *memory = dirty_memory(PLACE_PAGE);
+    struct iovec ranges[] = {{memory, PLACE_PAGE}, {(void *)((1UL << 47) - PLACE_PAGE), PLACE_PAGE}};
+    SKIP_UNLESS(process_madvise(SELF_THREAD, ranges, 1, MADV_DONTNEED, 0) == PLACE_PAGE,
+                "process_madvise on itself: Linux 6.14");
+    memory[0] = 1;
+    EXPECT(process_madvise(SELF_THREAD, ranges, 2, MADV_DONTNEED, 0) == -1 && errno == EFAULT);
+    EXPECT(memory[0] == 1);
+    return CASE_PASSED;
+}
+
 /* Runs the case again, in a process that starts under the filter. */
 static int start_filtered(int (*filter)(uint32_t action), uint32_t action)
 {
@@ -431,6 +445,7 @@ int main(int argc, char **argv)
         {"child_that_filters_first", NULL, NULL, child_that_filters_first},
         {"child_of_a_process_with_a_filter", NULL, NULL, child_of_a_process_with_a_filter},
         {"descriptors_under_a_filter", NULL, NULL, descriptors_under_a_filter},
+        {"vector_with_an_address_of_nobody", NULL, NULL, vector_with_an_address_of_nobody},
         {"inherited_killing_filter", NULL, NULL, inherited_killing_filter},
         {"inherited_errno_filter", NULL, NULL, inherited_errno_filter},
         {"userfaultfd_by_syscall", NULL, NULL, userfaultfd_by_syscall},
