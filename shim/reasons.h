@@ -32,6 +32,7 @@
     REASON(seccomp, "a seccomp filter was installed or denies what a reset needs")                           \
     REASON(no_pagemap, "no usable /proc/self/pagemap or PAGEMAP_SCAN")                                       \
     REASON(no_maps, "no usable /proc/self/maps or PROCMAP_QUERY")                                            \
+    REASON(valgrind, "valgrind runs the program, and knows nothing of scans")                                \
     REASON(busy, "another thread was changing what this call needed")                                        \
     REASON(failed, "a scan or a restore failed half-way: the real call then did all of it")
 

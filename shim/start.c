@@ -143,6 +143,13 @@ static bool make_fork_mark(void)
     return true;
 }
 
+/* What a scan writes it takes for undefined, msync for a reader of the range, and our counters for races. */
+static bool is_under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, "/vgpreload_core");
+}
+
 static void begin_serving(bool filtered)
 {
     if (process.options.mode == MODE_OFF) {
@@ -151,6 +158,10 @@ static void begin_serving(bool filtered)
     }
     if (!make_fork_mark()) {
         cannot_serve(REASON_no_pagemap, "madvise(MADV_WIPEONFORK) is refused");
+        return;
+    }
+    if (is_under_valgrind()) {
+        cannot_serve(REASON_valgrind, "valgrind runs the program");
         return;
     }
     if (filtered && !probe_child_survives(probe_resets)) {
