@@ -16,6 +16,9 @@
 #define SEALS_NEEDED (0x0002 /* F_SEAL_SHRINK */ | 0x0008 /* F_SEAL_WRITE */)
 
 enum { IMAGES_BITS = 9, PROBES = 8 };
+/* After so many bytes of new images those are let go that were not found lately: a program that maps one file
+   after another would else hold them all until the next sweep by time. */
+#define FRESH_MOST ((uint64_t)64 << 20)
 _Static_assert(IMAGES == 1 << IMAGES_BITS, "the hash gives an index");
 
 /* generation is odd while the slot holds an image; readers trust the other fields only if it is the same
@@ -29,7 +32,8 @@ struct slot {
 };
 
 static struct {
-    int lock; /* 1 while a thread registers or sweeps; its signals are blocked meanwhile */
+    int lock;       /* 1 while a thread registers or sweeps; its signals are blocked meanwhile */
+    uint64_t fresh; /* bytes of the images that were registered since the last sweep */
     struct slot slots[IMAGES];
 } images;
 
@@ -357,6 +361,21 @@ static void fill_slot(struct slot *slot, const struct vma *vma, struct candidate
     __atomic_store_n(&slot->generation, slot->generation + 1, __ATOMIC_RELEASE);
 }
 
+static void sweep(void)
+{
+    images.fresh = 0;
+    for (unsigned i = 0; i < IMAGES; i++) {
+        struct slot *slot = &images.slots[i];
+        if (!(slot->generation & 1))
+            continue;
+        /* What could not be restored from is asked again: the file may be sealed by now. */
+        if (LOAD(slot->used) && slot->kind >= IMAGE_SEALED)
+            STORE(slot->used, 0);
+        else
+            empty_slot(slot);
+    }
+}
+
 /* A path too long to read is as good as none. */
 static void read_path(int maps, const struct vma *vma, char *path, size_t size)
 {
@@ -382,6 +401,9 @@ __attribute__((noinline)) int image_register(int maps, const struct vma *vma, im
         __builtin_memcpy(shown, path, sizeof path);
         uint32_t tags = judge_path(shown, &promised);
         struct candidate candidate = find_file(maps, vma, path, promised);
+        images.fresh += candidate.size;
+        if (images.fresh > FRESH_MOST)
+            sweep();
         fill_slot(slot, vma, &candidate, tags);
         found = image_find(vma, image);
     }
@@ -394,15 +416,6 @@ void image_sweep(void)
     uint64_t signals;
     if (!lock(&signals))
         return;
-    for (unsigned i = 0; i < IMAGES; i++) {
-        struct slot *slot = &images.slots[i];
-        if (!(slot->generation & 1))
-            continue;
-        /* What could not be restored from is asked again: the file may be sealed by now. */
-        if (LOAD(slot->used) && slot->kind >= IMAGE_SEALED)
-            STORE(slot->used, 0);
-        else
-            empty_slot(slot);
-    }
+    sweep();
     unlock(signals);
 }

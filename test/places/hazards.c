@@ -405,6 +405,35 @@ static int image_past_its_end(void)
     return CASE_PASSED;
 }
 
+/* How many mappings of memfds this process has. */
+static int memfd_mappings(void)
+{
+    char line[512];
+    int count = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (fgets(line, sizeof line, maps))
+        count += strstr(line, "/memfd:") != NULL;
+    fclose(maps);
+    return count;
+}
+
+/* Files that the program is done with are let go of while it maps others, without waiting for a while. */
+static int images_one_after_another(void)
+{
+    enum { IMAGES = 24, LENGTH = 16 << 20, MOST = 12 };
+    for (int i = 0; i < IMAGES; i++) {
+        int fd = memfd_create("image", MFD_ALLOW_SEALING);
+        EXPECT(ftruncate(fd, LENGTH) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK) == 0);
+        unsigned char *memory = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        memory[0] = 1;
+        EXPECT(madvise(memory, LENGTH, MADV_DONTNEED) == 0 && memory[0] == 0);
+        munmap(memory, LENGTH);
+        close(fd);
+    }
+    EXPECT(memfd_mappings() > 0 && memfd_mappings() <= MOST);
+    return CASE_PASSED;
+}
+
 static int locked_memory(void)
 {
     size_t length = 8 * PLACE_PAGE;
@@ -462,6 +491,7 @@ int main(int argc, char **argv)
         {"image_past_its_end", NULL, NULL, image_past_its_end},
         {"image_past_its_end_cached", "any,vma=cache", NULL, image_past_its_end},
         {"image_past_its_end_written_whole", "any,vma=cache,policy=restore", NULL, image_past_its_end},
+        {"images_one_after_another", "any,policy=scan", NULL, images_one_after_another},
         {"locked_memory", NULL, NULL, locked_memory},
         {"errno_stays", "any,policy=scan", NULL, errno_stays},
     };
