@@ -128,6 +128,7 @@ const char *live_read(const char *bytes, size_t length, struct statistics *stati
     report->pid = atoi(line_of(page, "pid"));
     report->exe = keep_line(statistics, page, "exe");
     bool is_switched_off = length > LIVE_SWITCH && bytes[LIVE_SWITCH] == '0';
+    report->uncounted = length > LIVE_UNCOUNTED && bytes[LIVE_UNCOUNTED] == '1';
     report->mode = is_switched_off ? "off" : keep_line(statistics, page, "mode");
     report->arm = keep_line(statistics, page, "arm");
     read_rules(page, statistics);

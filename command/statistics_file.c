@@ -60,6 +60,7 @@ static void take_numbers(struct report *report, const json_t *root)
 {
     report->pid = (int)number(root, "pid");
     report->cpu_ns = number(root, "cpu_ns");
+    report->uncounted = number(root, "uncounted") != 0;
     report->kept = number(root, "kept_bytes");
     report->kept_peak = number(root, "kept_bytes_peak");
     report->cpu_ns = number(root, "cpu_ns");

@@ -1,5 +1,7 @@
 /* What a fork child does at its first call: it makes the state, which it shares with its parent no longer,
    its own. */
+#include <string.h>
+
 #include "scan/image.h"
 #include "scan/prim.h"
 #include "scan/regions.h"
@@ -28,11 +30,14 @@ static void adopt(void)
     plan_cache_forget_all();
     /* The inherited numbers stay open: a child of clone(CLONE_FILES) would close its parent's, and one that
        has put a file of its own there would lose it. */
+    int parents = process.live;
     process.live = -1;
     process.files = (struct scan_files){-1, -1, -1};
     process.memory = (struct memory_files){-1, -1, -1};
     arms_start();
     live_open(true, arms_label());
+    if (process.live < 0 && strstr(process.options.live, "%p"))
+        live_note_uncounted(parents);
     if (standing_serves(standing_reason()) && scan_files_open(&process.files) != 0)
         state_stand_down(REASON_no_pagemap, "a fork child cannot open its own /proc/self/pagemap");
     if (standing_serves(standing_reason()))

@@ -60,6 +60,7 @@ static void sandbox_begins(enum filter_verdict verdict, bool of_all_threads)
     if (served)
         state_stand_down(REASON_seccomp, "the process installs a filter of system calls");
     if (verdict != FILTER_SPARES_FILES) {
+        live_note_uncounted(process.live);
         statistics_write(true);
         __atomic_store_n(&process.sandboxed, true, __ATOMIC_RELEASE);
     }

@@ -17,6 +17,8 @@
    lies behind it. */
 static char header[LIVE_SWITCH];
 
+static const char first_line[] = "keepwarm-live/1\n";
+
 static void describe_layout(struct text *text)
 {
     text_add(text, "blocks ");
@@ -43,7 +45,8 @@ void live_describe(const char *arm)
     if (process.live < 0)
         return;
     text_start(&text, header, sizeof header);
-    text_add(&text, "keepwarm-live/1\npid ");
+    text_add(&text, first_line);
+    text_add(&text, "pid ");
     text_add_number(&text, (uint64_t)process.pid);
     text_add(&text, "\nexe ");
     text_add(&text, process.exe);
@@ -79,6 +82,19 @@ static long create(const char *path)
     prim_call3(SYS_unlink, (long)temporary, 0, 0);
     prim_close((int)fd);
     return error;
+}
+
+void live_note_uncounted(int fd)
+{
+    char beginning[sizeof first_line - 1];
+    struct quiet quiet;
+    if (fd < 0)
+        return;
+    quiet_begin(&quiet);
+    if (prim_pread(fd, beginning, sizeof beginning, 0) == sizeof beginning &&
+        memcmp(beginning, first_line, sizeof beginning) == 0)
+        prim_pwrite(fd, "1", 1, LIVE_UNCOUNTED);
+    quiet_end(&quiet);
 }
 
 void live_open(bool is_fork_child, const char *arm)

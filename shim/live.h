@@ -15,6 +15,8 @@
      at LIVE_SWITCH, one byte for others to write: '0' switches the process to forwarding, anything else back.
                      It is read after a call, every 10 ms at most. The library never writes it; a process, and
                      a fork child with a file of its own, finds 0 there and so starts switched on
+     at LIVE_UNCOUNTED, one byte: '1' once the process, or a fork child of it, has begun to make calls that it
+                     can count nowhere: behind a seccomp filter, or where no live file can be made (a chroot)
      at LIVE_PAIRS   under mode=ab, after each pair of slices: the `ab` of the statistics, as JSON that ends
                      with a NUL */
 #ifndef SHIM_LIVE_H
@@ -25,12 +27,22 @@
 
 struct pairs;
 
-enum { LIVE_SWITCH = 8192, LIVE_PAIRS = 12288, LIVE_HEADER = 16384, LIVE_RULE_SHOWN = 180 };
+enum {
+    LIVE_SWITCH = 8192,
+    LIVE_UNCOUNTED = 8256,
+    LIVE_PAIRS = 12288,
+    LIVE_HEADER = 16384,
+    LIVE_RULE_SHOWN = 180
+};
 
 /* Creates the file that live= names, as a new file in place of any old one. A fork child gets one of its own
    only where the name holds %p. On failure process.live is -1 and one line at warn says why. arm: as for
    live_describe. */
 void live_open(bool is_fork_child, const char *arm);
+
+/* From now on calls are made that are counted nowhere: notes it in the live file behind this descriptor,
+   which may be a parent's; in none where it is something else by now. */
+void live_note_uncounted(int fd);
 
 /* RLIMIT_FSIZE is about to be this: a write past it would be a SIGXFSZ. */
 void live_limit(uint64_t bytes);

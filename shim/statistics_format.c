@@ -151,6 +151,10 @@ void statistics_json(const struct report *report, struct text *text)
         text_add(text, "  ");
         json_number(text, "cpu_ns", report->cpu_ns, ",\n");
     }
+    if (report->uncounted) {
+        text_add(text, "  ");
+        json_number(text, "uncounted", 1, ",\n");
+    }
     json_rules(report, text);
     json_observed(report, text);
     json_sites(report->sites, text);
@@ -347,6 +351,8 @@ void statistics_text(const struct report *report, struct text *text)
         line(text, counter_name(counter), report->counters.counter[counter]);
     line(text, "kept_bytes", report->kept);
     line(text, "kept_bytes_peak", report->kept_peak);
+    if (report->uncounted)
+        text_add(text, "  not all: calls under seccomp or in a chroot were counted nowhere\n");
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)
         if (report->counters.declined[reason]) {
             text_add(text, "  declined ");

@@ -17,6 +17,7 @@ struct report {
     const struct pairs *pairs; /* NULL but in mode=ab */
     struct counters counters;
     uint64_t cpu_ns; /* of the process, so far; 0: not known, and left out */
+    bool uncounted;  /* of it, or its children, something is not in these figures */
     uint64_t kept, kept_peak, kept_by_rule[RULES_MAX]; /* bytes */
 };
 

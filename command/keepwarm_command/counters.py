@@ -9,6 +9,7 @@ from keepwarm_command.arguments import Failure
 
 SCHEMA = "keepwarm-stats/1"
 TABLES_NOT_LIVE = ("observed", "sites")
+UNCOUNTED = "not all: calls under seccomp or in a chroot were counted nowhere"
 
 
 def read_live(path):
@@ -25,7 +26,8 @@ def read_live(path):
 def read_folder(folder):
     """The statistics that a run's processes left in a folder, of each process once: %p.json, written now and then and
     at its end; when it was killed before that, or runs still, with the newer numbers of %p.live, which has no tables of
-    observations and sites: `unwritten` is then how many calls those lack. A broken file is an error."""
+    observations and sites: `unwritten` is then how many calls those lack. `uncounted`: some of its, or its children's, calls
+    are in no file. A broken file is an error."""
     documents = {path.stem: json.loads(path.read_text()) for path in sorted(pathlib.Path(folder).glob("*.json"))}
     for path in sorted(pathlib.Path(folder).glob("*.live")):
         live = read_live(path)
@@ -33,6 +35,8 @@ def read_folder(folder):
         if live["calls"] > written.get("calls", -1):
             newer = {name: value for name, value in live.items() if name not in TABLES_NOT_LIVE}
             documents[path.stem] = written | newer | {"unwritten": live["calls"] - written.get("calls", 0)}
+        elif "uncounted" in live:
+            written["uncounted"] = live["uncounted"]
     return list(documents.values())
 
 
@@ -83,4 +87,4 @@ def line(total, page_bytes=4096):
     why = ": " + ", ".join(f"{times:,} {reason}" for reason, times in reasons if times) if reasons else ""
     forwarded = f" ({total['forwarded']:,} forwarded{why})" if total["forwarded"] else ""
     return (f"{total['served']:,} of {total['calls']:,} calls served{forwarded}, "
-            f"{size(total['pages_restored'] * page_bytes)} restored")
+            f"{size(total['pages_restored'] * page_bytes)} restored" + f"; {UNCOUNTED}" * ("uncounted" in total))

@@ -127,6 +127,7 @@ def report(documents, suggestion, cpu_ns, system_ns, hooks):
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
     lines += lost(documents) + missed(total, hooks)
+    lines += [f"This is {counters.UNCOUNTED}."] * ("uncounted" in total)
     if total["processes"]:
         lines += advice(suggestion, fault_ns, busy, 2 * total.get("unwritten", 0) > total["calls"])
     return "\n".join(f"keepwarm: {line}" if i == 0 else line for i, line in enumerate(lines)) + "\n"
