@@ -102,7 +102,8 @@ enum row {
     REASON(busy, "needs another thread at just the wrong moment")                                            \
     REASON(pressure, "needs a memory cgroup at its limit: test/places/memory-limit has one")                 \
     REASON(images, "needs more than 500 mapped files in use at once")                                        \
-    REASON(switched_off, "test/places/arms moves the switch")
+    REASON(switched_off, "test/places/arms moves the switch")                                                \
+    REASON(valgrind, "test/places/valgrind has one")
 
 /* Reasons that need facilities of the machine, as rows do; and all need PAGEMAP_SCAN. */
 #define NEEDY_REASONS(REASON)                                                                                \
