@@ -119,10 +119,13 @@ def report(documents, suggestion, cpu_ns, system_ns, hooks):
     the kernel's part; hooks: what was asked for."""
     total = counters.add(documents)
     fault_ns, busy = fault_cost(total["observed"], system_ns), busy_ns(total["observed"], cpu_ns)
-    lines = [f"{total['calls']:,} MADV_DONTNEED calls in {total['processes']} process{'es' * (total['processes'] != 1)}."]
+    lines = [f"{total['calls']:,} MADV_DONTNEED call{'s' * (total['calls'] != 1)} in "
+             f"{total['processes']} process{'es' * (total['processes'] != 1)}."]
     if total["observed"]:
         lines += table(total["observed"], fault_ns)
         lines.append("dirty: of the range; reused: of its pages; us: of a call and the faults after it")
+        if sum(row["calls"] for row in total["observed"]) > total["calls"]:
+            lines.append("A call over several mappings is in a row for each.")
     hooked = sorted({row["caller"] for row in total["observed"] if row["at_sites"]})
     if hooked:
         lines.append(f"Calls that only hooks= finds, from {', '.join(hooked)}.")
