@@ -51,7 +51,8 @@ typedef uint32_t image_judge(char *path, bool *promised);
 
 /* Registers the file that is mapped at vma. A rare path: up to a few system calls for each of the process's
    descriptors. Returns 0; -EBUSY when another thread is registering, and -ENFILE when more files are in use
-   than keepwarm follows (512): forward this once. Signal-safe; blocks signals meanwhile. Stack: 600 bytes. */
+   than keepwarm follows (512): forward this once. After 64 MiB of new files it sweeps, as image_sweep does.
+   Signal-safe; blocks signals meanwhile. Stack: 600 bytes. */
 int image_register(int maps, const struct vma *vma, image_judge *judge, struct image *image);
 
 /* Is what image_find returned still so, and were bytes that were read from its view since then right? */
