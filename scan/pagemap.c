@@ -6,6 +6,7 @@
 
 #include "scan/call_path.h"
 #include "scan/prim.h"
+#include "scan/threads.h"
 
 /* Of a count, which stops where it has found enough: mostly holes, 18 ns for each 2 MiB (6.18), and 0.5 us
    where page tables were left empty: 130 us. */
@@ -57,17 +58,8 @@ static __thread __attribute__((tls_model("initial-exec"))) struct {
     uint64_t known, guessed;
 } held;
 
-/* glibc 2.32 and later. */
-extern char __libc_single_threaded __attribute__((weak));
-
-/* Could another thread wait? Of those that libc did not start (clone) it does not know: they may wait for a
+/* Before a scan. To sleep would take 60 us at the least. Threads that libc does not know of may wait for a
    tick. */
-static bool has_threads(void)
-{
-    return !&__libc_single_threaded || !__libc_single_threaded;
-}
-
-/* Before a scan. To sleep would take 60 us at the least. */
 static __attribute__((noinline)) void let_writers_in(uintptr_t page)
 {
     held.known = 0;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "scan/threads.h"
 #include "shim/filter.h"
 #include "shim/live.h"
 #include "shim/next.h"
@@ -64,7 +65,7 @@ static void sandbox_begins(enum filter_verdict verdict, bool of_all_threads)
         statistics_write(true);
         __atomic_store_n(&process.sandboxed, true, __ATOMIC_RELEASE);
     }
-    if (served && of_all_threads)
+    if (served && of_all_threads && has_threads())
         let_resets_end();
 }
 

@@ -17,7 +17,7 @@ void hazard_pkeys(void);
 /* prctl or seccomp is about to install a filter or a dispatcher of system calls, which may kill at any call
    that a reset makes: nothing is served from here on, even if the installation fails (another thread's may
    succeed meanwhile). Unless the filter spares them, statistics and live file are written for the last time.
-   A filter of all threads waits 30 ms, for the resets that others are in the middle of. */
+   A filter of all threads, where there are more than one, waits 30 ms: for resets that are under way. */
 void hazard_prctl(int option, long mode, const void *program);
 void hazard_seccomp(unsigned operation, unsigned flags, const void *program);
 
