@@ -16,8 +16,6 @@
 #include "shim/live.h"
 #include "shim/options.h"
 
-static const char first_line[] = "keepwarm-live/1\n";
-
 /* What a live file's first page says of the rest. */
 struct layout {
     unsigned long blocks, offset, words;
@@ -62,7 +60,7 @@ static bool read_layout(const char *page, struct layout *layout)
     layout->declined = line_of(page, "declined");
     return sscanf(line_of(page, "blocks"), "%lu %lu %lu", &layout->blocks, &layout->offset, &layout->words) ==
                3 &&
-           layout->offset >= sizeof first_line && layout->offset <= LIVE_HEADER * 4UL &&
+           layout->offset >= sizeof LIVE_FIRST_LINE && layout->offset <= LIVE_HEADER * 4UL &&
            layout->blocks <= 4096 && layout->words <= 4096;
 }
 
@@ -117,7 +115,7 @@ const char *live_read(const char *bytes, size_t length, struct statistics *stati
     size_t shown = length < LIVE_HEADER ? length : LIVE_HEADER;
     memcpy(page, bytes, shown);
     page[shown] = '\0';
-    if (strncmp(page, first_line, strlen(first_line)) != 0)
+    if (strncmp(page, LIVE_FIRST_LINE, strlen(LIVE_FIRST_LINE)) != 0)
         return "a live file of another version of keepwarm";
     if (!read_layout(page, &layout))
         return "a live file whose first lines make no sense";

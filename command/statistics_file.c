@@ -63,7 +63,6 @@ static void take_numbers(struct report *report, const json_t *root)
     report->uncounted = number(root, "uncounted") != 0;
     report->kept = number(root, "kept_bytes");
     report->kept_peak = number(root, "kept_bytes_peak");
-    report->cpu_ns = number(root, "cpu_ns");
     for (enum counter counter = 0; counter < COUNTER_COUNT; counter++)
         report->counters.counter[counter] = number(root, counter_name(counter));
     for (enum reason reason = 0; reason < REASON_COUNT; reason++)

@@ -24,8 +24,7 @@ bool descriptor_is_ours(int fd)
     return false;
 }
 
-/* In a fork child that has made no call yet, ours are copies that it will not use: they are only forgotten.
- */
+/* In a fork child that has made no call yet, ours are copies that it will not use: they are forgotten. */
 static void forget(int fd)
 {
     for (unsigned i = 0; i < OURS; i++)

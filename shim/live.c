@@ -17,8 +17,6 @@
    lies behind it. */
 static char header[LIVE_SWITCH];
 
-static const char first_line[] = "keepwarm-live/1\n";
-
 static void describe_layout(struct text *text)
 {
     text_add(text, "blocks ");
@@ -45,8 +43,7 @@ void live_describe(const char *arm)
     if (process.live < 0)
         return;
     text_start(&text, header, sizeof header);
-    text_add(&text, first_line);
-    text_add(&text, "pid ");
+    text_add(&text, LIVE_FIRST_LINE "pid ");
     text_add_number(&text, (uint64_t)process.pid);
     text_add(&text, "\nexe ");
     text_add(&text, process.exe);
@@ -86,13 +83,13 @@ static long create(const char *path)
 
 void live_note_uncounted(int fd)
 {
-    char beginning[sizeof first_line - 1];
+    char beginning[sizeof LIVE_FIRST_LINE - 1];
     struct quiet quiet;
     if (fd < 0)
         return;
     quiet_begin(&quiet);
     if (prim_pread(fd, beginning, sizeof beginning, 0) == sizeof beginning &&
-        memcmp(beginning, first_line, sizeof beginning) == 0)
+        memcmp(beginning, LIVE_FIRST_LINE, sizeof beginning) == 0)
         prim_pwrite(fd, "1", 1, LIVE_UNCOUNTED);
     quiet_end(&quiet);
 }

@@ -27,6 +27,8 @@
 
 struct pairs;
 
+#define LIVE_FIRST_LINE "keepwarm-live/1\n"
+
 enum {
     LIVE_SWITCH = 8192,
     LIVE_UNCOUNTED = 8256,

@@ -106,11 +106,14 @@ def advice(suggestion, fault_ns, busy, lost_most):
     return [*estimate(suggestion, fault_ns, busy), "Suggested:", settings_line(suggestion), *promises(suggestion)]
 
 
+def processes(count):
+    return f"{count} process{'es' * (count != 1)}"
+
+
 def lost(documents):
     """What was not seen of processes that did not come to write it down at their end."""
     calls = [document["unwritten"] for document in documents if document.get("unwritten")]
-    processes = f"{len(calls)} process{'es' * (len(calls) != 1)}"
-    return [f"What was seen of {sum(calls):,} calls is lost: {processes} died of a signal, did not end,",
+    return [f"What was seen of {sum(calls):,} calls is lost: {processes(len(calls))} died of a signal, did not end,",
             "or ended by a system call of its own."] if calls else []
 
 
@@ -120,7 +123,7 @@ def report(documents, suggestion, cpu_ns, system_ns, hooks):
     total = counters.add(documents)
     fault_ns, busy = fault_cost(total["observed"], system_ns), busy_ns(total["observed"], cpu_ns)
     lines = [f"{total['calls']:,} MADV_DONTNEED call{'s' * (total['calls'] != 1)} in "
-             f"{total['processes']} process{'es' * (total['processes'] != 1)}."]
+             f"{processes(total['processes'])}."]
     if total["observed"]:
         lines += table(total["observed"], fault_ns)
         lines.append("dirty: of the range; reused: of its pages; us: of a call and the faults after it")
